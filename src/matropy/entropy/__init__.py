@@ -1,0 +1,5 @@
+"""Entropies of distributions, spectra, density matrices and logits, in nats."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

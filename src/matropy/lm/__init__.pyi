@@ -1,0 +1,9 @@
+from ._corpus import Corpus as Corpus
+from ._corpus import load_corpus as load_corpus
+from ._hidden_states import hidden_states as hidden_states
+from ._model import LanguageModel as LanguageModel
+from ._model import load_model as load_model
+from ._token_scores import TokenScores as TokenScores
+from ._token_scores import token_scores as token_scores
+from ._windows import Window as Window
+from ._windows import token_windows as token_windows

@@ -1,0 +1,100 @@
+"""How well a model predicts each token, and how sure it is, without ever holding the logits of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from matropy.lm._model import LanguageModel
+
+__all__ = ["TokenScores", "prediction_head", "token_scores"]
+
+_LOGITS_AT_ONCE = 2**23
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Scores of predictions.
+
+    Attributes
+    ----------
+    loss : Tensor, shape (n,)
+        Negative log-likelihood of the true next token, nats.
+    entropy : Tensor, shape (n,)
+        Entropy of the predicted distribution, nats.
+    """
+
+    loss: torch.Tensor
+    entropy: torch.Tensor
+
+
+def token_scores(
+    states: torch.Tensor, targets: torch.Tensor, head: Callable[[torch.Tensor], torch.Tensor]
+) -> TokenScores:
+    r"""Loss :math:`-\ln p_t` and entropy :math:`-\sum_v p_v\ln p_v` of predictions, a few rows of logits at a time.
+
+    Parameters
+    ----------
+    states : Tensor, shape (n, d)
+        Hidden states after the final norm.
+    targets : Tensor of int64, shape (n,)
+        The token that came next.
+    head : callable
+        From states to logits, :func:`prediction_head`.
+
+    Returns
+    -------
+    TokenScores
+        In float32.
+    """
+    import torch
+
+    losses, entropies = [], []
+    start, rows = 0, 16
+    with torch.inference_mode():
+        while start < len(targets):
+            log_p = head(states[start : start + rows]).float()
+            log_p -= log_p.logsumexp(-1, keepdim=True)
+            losses.append(-log_p.gather(-1, targets[start : start + rows, None])[:, 0])
+            # A class of probability zero may stand at -inf, which must not meet that zero.
+            p = log_p.exp()
+            entropies.append(-p.mul_(log_p.clamp_(min=-1e4)).sum(-1))
+            start += rows
+            rows = max(1, _LOGITS_AT_ONCE // log_p.shape[-1])
+    return TokenScores(torch.cat(losses), torch.cat(entropies))
+
+
+def prediction_head(model: LanguageModel) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The map from final hidden states to logits, checked against the model's own logits on a few tokens.
+
+    Raises
+    ------
+    ValueError
+        If the model's logits are not what its output layer (with the scalings that its configuration names) gives.
+    """
+    import torch
+
+    output = model.model.get_output_embeddings()
+    config: Any = model.model.config.get_text_config()
+    softcap = getattr(config, "final_logit_softcapping", None)
+    scale = float(getattr(config, "logit_scale", None) or 1) / float(
+        getattr(config, "logits_scaling", None) or 1
+    )
+
+    def head(states: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = output(states)
+        if scale != 1:
+            logits = logits * scale
+        return softcap * torch.tanh(logits / softcap) if softcap else logits
+
+    with torch.inference_mode():
+        probe = torch.arange(8, device=model.device)[None] % model.vocabulary
+        own = model.model(input_ids=probe, use_cache=False).logits.float()
+        ours = head(model.model.base_model(input_ids=probe, use_cache=False).last_hidden_state).float()
+    if not torch.allclose(own, ours, rtol=1e-2, atol=1e-2 * float(own.abs().max())):
+        raise ValueError(f"{model.architecture} makes its logits in a way that is not supported")
+    return head

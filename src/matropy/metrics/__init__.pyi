@@ -1,0 +1,9 @@
+from ._isotropic_null import IsotropicNull as IsotropicNull
+from ._isotropic_null import isotropic_null as isotropic_null
+from ._representation import alpha_req as alpha_req
+from ._representation import anisotropy as anisotropy
+from ._representation import effective_rank as effective_rank
+from ._representation import matrix_entropy as matrix_entropy
+from ._representation import matrix_nuclear_norm as matrix_nuclear_norm
+from ._representation import rankme as rankme
+from ._representation_metrics import RepresentationMetrics as RepresentationMetrics

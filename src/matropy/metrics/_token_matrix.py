@@ -1,0 +1,183 @@
+"""The steps that the measures of hidden states are made of, in the order in which they run.
+
+They take and give whole batches. Those that do not check never look at a value, so a device is not waited for; what
+is not defined comes out as NaN, and the callers decide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from matropy._core._validation import Array, check_array, check_finite, scalar
+from matropy.linalg import Gram
+from matropy.linalg._norms import gram_eigenvalues, small_gram
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Hidden states ``x (..., N, d)`` with zeros in masked rows, and their ``count (...)`` of tokens."""
+
+    x: Array
+    keep: Array | None
+    count: Array
+    xp: Any
+
+
+def make_rows(hidden: Array, mask: Array | None) -> Rows:
+    """Check shapes and apply the mask."""
+    x, xp = check_array(hidden, "hidden", min_ndim=2)
+    if mask is None:
+        count = xp.full(x.shape[:-2], float(x.shape[-2]), dtype=x.dtype, device=x.device)
+        return Rows(x, None, count, xp)
+    mask = xp.asarray(mask, device=x.device)
+    if tuple(mask.shape) != tuple(x.shape[:-1]):
+        raise ValueError(
+            f"mask must have the shape of hidden without its last axis, {tuple(x.shape[:-1])}, got {tuple(mask.shape)}"
+        )
+    keep = xp.astype(mask, xp.bool)[..., None]
+    return Rows(
+        xp.where(keep, x, xp.zeros_like(x)), keep, xp.sum(xp.astype(keep[..., 0], x.dtype), axis=-1), xp
+    )
+
+
+def checked_rows(hidden: Array, mask: Array | None) -> Rows:
+    rows = make_rows(hidden, mask)
+    if scalar(rows.xp.min(rows.count)) < 2:
+        raise ValueError(f"hidden must have at least two tokens, got {scalar(rows.xp.min(rows.count)):.0f}")
+    check_finite(rows.x, "hidden")
+    return rows
+
+
+def centered(rows: Rows) -> Array:
+    x = rows.x - rows.xp.sum(rows.x, axis=-2, keepdims=True) / rows.count[..., None, None]
+    return x if rows.keep is None else rows.xp.where(rows.keep, x, rows.xp.zeros_like(x))
+
+
+def normalized(x: Array, rows: Rows) -> tuple[Array, Array]:
+    """Rows of ``x`` over their norms, and which matrices hold a row that rounding alone could have made."""
+    xp = rows.xp
+    norms = xp.linalg.vector_norm(x, axis=-1, keepdims=True)
+    raw = norms if x is rows.x else xp.linalg.vector_norm(rows.x, axis=-1, keepdims=True)
+    flat = norms <= 100 * float(xp.finfo(x.dtype).eps) * raw
+    z = x / xp.where(flat, xp.ones_like(norms), norms)
+    if rows.keep is not None:
+        flat = flat & rows.keep
+    return z, xp.any(flat[..., 0], axis=-1)
+
+
+def unit_rows(x: Array, rows: Rows) -> Array:
+    z, degenerate = normalized(x, rows)
+    if bool(rows.xp.any(degenerate)):
+        raise ValueError(
+            "hidden holds a token that cannot be normalized: it is zero, or equals the mean of all tokens"
+            " (is one token repeated?)"
+        )
+    return z
+
+
+def nonzero(x: Array, rows: Rows) -> Array:
+    xp = rows.xp
+    if bool(xp.any(xp.max(xp.max(xp.abs(x), axis=-1), axis=-1) == 0)):
+        raise ValueError("hidden is zero, or all its tokens are the same: it has no spectrum")
+    return x
+
+
+def positions(rows: Rows) -> Array:
+    return rows.xp.arange(min(rows.x.shape[-2:]), dtype=rows.x.dtype, device=rows.x.device)
+
+
+def largest_rank(rows: Rows) -> Array:
+    """The largest possible rank, min(N, d), with an axis for the spectrum."""
+    return rows.xp.clip(rows.count, max=float(rows.x.shape[-1]))[..., None]
+
+
+def degrees_of_freedom(rows: Rows) -> Array:
+    """The largest possible rank after centering, min(N - 1, d)."""
+    return rows.xp.clip(rows.count - 1, max=float(rows.x.shape[-1]))
+
+
+def column_norm_sum(z: Array, rows: Rows, top: int | None = None) -> Array:
+    xp = rows.xp
+    norms = xp.sort(xp.linalg.vector_norm(z, axis=-2), axis=-1, descending=True)
+    norms = norms[..., : min(z.shape[-2:])]
+    if top is not None:
+        norms = norms[..., :top]
+    elif rows.keep is not None:
+        norms = xp.where(positions(rows) < largest_rank(rows), norms, xp.zeros_like(norms))
+    return xp.sum(norms, axis=-1) / rows.count
+
+
+def unit_spectrum(z: Array, rows: Rows) -> Array:
+    """Eigenvalues of the smaller Gram matrix of ``z`` over their sum, falling.
+
+    The product is in the precision of the states; eigenvalues of sides up to 512 are found in float64, where
+    that costs little and keeps the tail.
+    """
+    xp = rows.xp
+    gram = small_gram(z)
+    if gram.shape[-1] <= 512:
+        gram = xp.astype(gram, xp.float64)
+    eigenvalues = gram_eigenvalues(gram, xp)
+    eigenvalues = eigenvalues / xp.sum(eigenvalues, axis=-1, keepdims=True)
+    return xp.astype(eigenvalues, z.dtype)
+
+
+def raw_spectrum(x: Array, rows: Rows) -> Array:
+    """Eigenvalues of the smaller Gram matrix of raw states, in float64: a few directions outweigh the rest there."""
+    return gram_eigenvalues(small_gram(rows.xp.astype(x, rows.xp.float64)), rows.xp)
+
+
+def streamed_spectrum(gram: Gram, *, center: bool, normalize: str | None) -> Array:
+    if center and normalize:
+        raise ValueError(
+            "a Gram cannot hold rows that are centered and then normalized, since the mean is only known at the end:"
+            " give the array, or ask for center=False or normalize=None"
+        )
+    for name, wanted in (("center", center), ("normalize", normalize)):
+        if getattr(gram, name) != wanted:
+            raise ValueError(
+                f"the Gram was made with {name}={getattr(gram, name)!r}; this needs {name}={wanted!r}"
+            )
+    eigenvalues = gram.eigenvalues()
+    total = eigenvalues.sum()
+    if not total > 0:
+        raise ValueError("the Gram is zero: it has no spectrum")
+    return eigenvalues / total
+
+
+def nuclear_norm_of(spectrum: Array, rows: Rows) -> Array:
+    # The singular values of Z are sqrt(N lambda).
+    return rows.xp.sum(rows.xp.sqrt(spectrum), axis=-1) / rows.xp.sqrt(rows.count)
+
+
+def rankme_of(eigenvalues: Array, within: Array, xp: Any) -> Array:
+    sigma = xp.sqrt(eigenvalues)
+    p = sigma / xp.sum(sigma, axis=-1, keepdims=True) + 1e-7
+    return xp.exp(-xp.sum(xp.where(within, p * xp.log(p), xp.zeros_like(p)), axis=-1))
+
+
+def mean_cosine(rows: Rows) -> tuple[Array, Array]:
+    directions, zero = normalized(rows.x, rows)
+    total = rows.xp.sum(directions, axis=-2)
+    n = rows.count
+    return (rows.xp.sum(total * total, axis=-1) - n) / (n * (n - 1)), zero
+
+
+def spectral_decay(eigenvalues: Array, degrees: Array, k_min: int, k_max: int, xp: Any) -> Array:
+    like = {"dtype": eigenvalues.dtype, "device": eigenvalues.device}
+    k = xp.arange(1, eigenvalues.shape[-1] + 1, **like)
+    last = xp.clip(xp.floor(xp.astype(degrees, eigenvalues.dtype) / 2), max=float(k_max))[..., None]
+    used = (k >= k_min) & (k <= last) & (eigenvalues > 1e-14 * eigenvalues[..., :1])
+    weight = xp.where(used, 1 / k, xp.zeros_like(eigenvalues))
+    log_k = xp.log(k)
+    log_lambda = xp.log(xp.where(used, eigenvalues, xp.ones_like(eigenvalues)))
+    total = xp.sum(weight, axis=-1, keepdims=True)
+    total = xp.where(total > 0, total, xp.ones_like(total))
+    log_k = log_k - xp.sum(weight * log_k, axis=-1, keepdims=True) / total
+    spread = xp.sum(weight * log_k * log_k, axis=-1)
+    covariance = xp.sum(weight * log_k * log_lambda, axis=-1)
+    points = xp.sum(xp.astype(used, eigenvalues.dtype), axis=-1)
+    undefined = xp.full(spread.shape, math.nan, **like)
+    return xp.where(points >= 2, -covariance / xp.where(spread > 0, spread, xp.ones_like(spread)), undefined)

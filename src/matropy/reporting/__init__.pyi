@@ -1,0 +1,12 @@
+from ._figure import Figure as Figure
+from ._heat_map import HeatMap as HeatMap
+from ._link import Link as Link
+from ._numbers import format_number as format_number
+from ._page import Grid as Grid
+from ._page import Page as Page
+from ._page import Section as Section
+from ._prose import Facts as Facts
+from ._prose import Text as Text
+from ._series import Series as Series
+from ._table import Column as Column
+from ._table import Table as Table
