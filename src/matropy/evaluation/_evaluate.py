@@ -1,0 +1,267 @@
+"""Run a model over texts and measure every layer as it is made."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from matropy._core._errors import InputError, require
+from matropy._core._progress import progress as show_progress
+from matropy._core._progress import silent
+from matropy._core._validation import check_choice, check_integer
+from matropy._version import __version__
+from matropy.evaluation._accumulators import REPLICATES, StreamingMeans
+from matropy.evaluation._evaluation import (
+    CorpusInfo,
+    Environment,
+    Evaluation,
+    Layer,
+    LayerMetric,
+    ModelInfo,
+    SummaryMetric,
+    Texts,
+    Timing,
+)
+from matropy.evaluation._glossary import MEASURES, METRICS, SCORES
+from matropy.evaluation._run import Run, default_batch_tokens
+from matropy.lm import Corpus, LanguageModel, load_corpus, load_model
+from matropy.lm._hidden_states import resolve_layers
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: LanguageModel | str | os.PathLike[str] | None = None,
+    texts: Corpus | str | os.PathLike[str] | Iterable[str] | None = None,
+    *,
+    layers: Literal["all", "last"] | Sequence[int] = "all",
+    metrics: Sequence[str] | None = None,
+    max_length: int = 2048,
+    batch_tokens: int | None = None,
+    seed: int = 0,
+    drop_bos: bool = False,
+    progress: bool = False,
+) -> Evaluation:
+    """Measure how a language model compresses texts, layer by layer.
+
+    Every text goes through the model once. Each hidden state is measured while the model runs and then let go, and
+    texts become running sums, so memory depends on neither the number of layers nor that of texts.
+
+    Parameters
+    ----------
+    model : LanguageModel, path, str or None
+        What :func:`load_model` takes; None is the packaged small model.
+    texts : Corpus, path, sequence of str or None
+        What :func:`matropy.lm.load_corpus` takes; None is the Python manual.
+    layers : "all", "last" or sequence of int
+        Hidden states to measure: 0 is the embedding, the last is after the final norm; negative from the end.
+    metrics : sequence of str, optional
+        Names of :data:`matropy.evaluation.METRICS`; all by default.
+    max_length : int
+        Tokens of a text that are used. A text beyond the model's context is cut into windows; its measures are the
+        means over them, weighted by tokens.
+    batch_tokens : int, optional
+        Tokens of a padded batch; by default 4096, or fewer where memory is short.
+    seed : int
+        Of the bootstrap.
+    drop_bos : bool
+        Leave the state of a leading beginning-of-sequence token out of the measures.
+    progress : bool
+        Show progress on stderr.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ValueError
+        Before any work for an option that is wrong or a corpus or model that cannot be read; later if a hidden state
+        is not finite (the layer is named) or no text can be scored.
+
+    Examples
+    --------
+    >>> import matropy
+    >>> evaluation = matropy.evaluate(texts=["Entropy is a measure of surprise."])  # doctest: +SKIP
+    >>> evaluation.summary["bits_per_byte"].mean  # doctest: +SKIP
+    """
+    require("torch", extra="llm", purpose="evaluating a language model")
+    names = list(METRICS) if metrics is None else list(dict.fromkeys(metrics))
+    for name in names:
+        check_choice(name, "metrics", tuple(METRICS))
+    if not names:
+        raise InputError("metrics is empty")
+    max_length = check_integer(max_length, "max_length", low=2)
+    seed = check_integer(seed, "seed", low=0)
+    if batch_tokens is not None:
+        batch_tokens = check_integer(batch_tokens, "batch_tokens", low=1)
+    corpus = texts if isinstance(texts, Corpus) else load_corpus(texts)
+    load_seconds = None
+    if not isinstance(model, LanguageModel):
+        start = time.perf_counter()
+        model = load_model(model)
+        load_seconds = time.perf_counter() - start
+    run = Run(
+        model,
+        corpus,
+        layers=resolve_layers(layers, model.layers),
+        measures=[name for name in names if name in MEASURES],
+        scores=[name for name in names if name in SCORES],
+        max_length=max_length,
+        batch_tokens=batch_tokens or default_batch_tokens(model),
+        seed=seed,
+        drop_bos=drop_bos,
+    )
+    with (show_progress if progress else silent)("Evaluating", corpus.texts, "texts") as bar:
+        run.all_batches(bar)
+    return _evaluation(run, names, load_seconds)
+
+
+def _evaluation(run: Run, names: Sequence[str], load_seconds: float | None) -> Evaluation:
+    model, corpus = run.model, run.corpus
+    layers = _layers(run)
+    seconds = run.forward_seconds + (run.metrics_seconds or 0.0)
+    return Evaluation(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        matropy=__version__,
+        environment=_environment(model),
+        model=ModelInfo(
+            name=model.name,
+            path_or_id=model.path_or_id,
+            architecture=model.architecture,
+            parameters=model.parameters,
+            layers=model.layers,
+            width=model.width,
+            vocabulary=model.vocabulary,
+            quantization=model.quantization,
+            sha256=model.sha256,
+        ),
+        corpus=CorpusInfo(
+            name=corpus.name,
+            texts=corpus.texts,
+            bytes=corpus.bytes,
+            sha256=corpus.sha256,
+            max_length=run.max_length,
+            truncated=run.truncated,
+        ),
+        settings={
+            "layers": run.layers,
+            "metrics": list(names),
+            "max_length": run.max_length,
+            "context": model.context,
+            "windowed_texts": run.windowed,
+            "batch_tokens": run.batch_tokens,
+            "drop_bos": run.drop_bos,
+            "bootstrap_replicates": REPLICATES,
+            "seed": run.seed,
+        },
+        texts=Texts(run.scored, run.skipped),
+        summary={name: _summary(name, run) for name in names},
+        layers=layers,
+        timing=Timing(
+            load_s=load_seconds,
+            forward_s=run.forward_seconds,
+            metrics_s=run.metrics_seconds,
+            tokens_per_s=run.tokens / seconds,
+            peak_memory_bytes=_peak_memory(model),
+        ),
+    )
+
+
+def _layers(run: Run) -> list[Layer]:
+    means, errors, intervals = run.means.mean, run.means.standard_error, run.means.intervals()
+    width = len(run.measures)
+    layers = []
+    for position, index in enumerate(run.layers):
+        columns = range(position * width, (position + 1) * width)
+        layers.append(
+            Layer(
+                index=index,
+                name=_layer_name(index, run.model.layers),
+                metrics={
+                    name: LayerMetric(
+                        mean=_number(means[column]),
+                        standard_error=_number(errors[column]),
+                        ci95=_interval(*intervals[:, column]),
+                    )
+                    for name, column in zip(run.measures, columns, strict=True)
+                },
+                spectrum=[float(value) for value in run.spectra[position] / run.scored],
+            )
+        )
+    return layers
+
+
+def _summary(name: str, run: Run) -> SummaryMetric:
+    unit = METRICS[name].unit
+    if name in MEASURES:
+        if run.layers[-1] != run.model.layers:
+            return SummaryMetric(None, None, None, None, unit)
+        column = (len(run.layers) - 1) * len(run.measures) + run.measures.index(name)
+        return _mean_over_texts(run.means, column, unit)
+    if name == "loss":
+        return _mean_over_texts(run.losses, 0, unit)
+    ratio = {"perplexity": run.pooled_loss, "bits_per_byte": run.pooled_bits, "conditional_entropy": run.pooled_entropy}
+    value, error, (low, high) = ratio[name].value, ratio[name].standard_error, ratio[name].interval()
+    if name == "perplexity":
+        value, low, high = (math.exp(exponent) for exponent in (value, low, high))
+        error *= value
+    return SummaryMetric(_number(value), _number(value), _number(error), _interval(low, high), unit)
+
+
+def _mean_over_texts(means: StreamingMeans, column: int, unit: str) -> SummaryMetric:
+    return SummaryMetric(
+        mean=_number(means.mean[column]),
+        token_weighted_mean=_number(means.weighted_mean[column]),
+        standard_error=_number(means.standard_error[column]),
+        ci95=_interval(*means.intervals()[:, column]),
+        unit=unit,
+    )
+
+
+def _environment(model: LanguageModel) -> Environment:
+    import torch
+    import transformers
+
+    return Environment(
+        python=platform.python_version(),
+        torch=torch.__version__,
+        transformers=transformers.__version__,
+        platform=platform.platform(),
+        device=str(model.device),
+        dtype=model.dtype,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _layer_name(index: int, last: int) -> str:
+    if index == 0:
+        return "embedding"
+    return "final norm" if index == last else f"layer {index}"
+
+
+def _peak_memory(model: LanguageModel) -> int | None:
+    import torch
+
+    if model.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(model.device))
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _interval(low: float, high: float) -> tuple[float, float] | None:
+    return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else None
