@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,10 @@ def check_array(
         If it has too few or too many axes, or is empty.
     """
     if not is_array_api_obj(x):
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from error
         if x.dtype == object:
             raise TypeError(f"{name} must be an array of numbers, got {type(x).__name__} of objects")
     xp = array_namespace(x)
@@ -44,7 +48,8 @@ def check_array(
     elif xp.finfo(x.dtype).bits < 32:
         x = xp.astype(x, xp.float32)
     if x.ndim < min_ndim or (max_ndim is not None and x.ndim > max_ndim):
-        wanted = f"{min_ndim}" if max_ndim == min_ndim else f"at least {min_ndim}"
+        allowed = {None: f"at least {min_ndim}", min_ndim: f"{min_ndim}"}
+        wanted = allowed.get(max_ndim, f"{min_ndim} to {max_ndim}")
         raise ValueError(f"{name} must have {wanted} axes, got shape {tuple(x.shape)}")
     if math.prod(x.shape) == 0:
         raise ValueError(f"{name} is empty: shape {tuple(x.shape)}")
@@ -60,9 +65,9 @@ def check_finite(x: Array, name: str) -> None:
 
 def check_base(base: float) -> float:
     """Return the natural logarithm of ``base``, which must be positive and not 1."""
-    if not (isinstance(base, int | float) and math.isfinite(base) and base > 0 and base != 1):
+    if not (isinstance(base, Real) and math.isfinite(base) and base > 0 and base != 1):
         raise ValueError(f"base must be a positive number other than 1, got {base!r}")
-    return math.log(base)
+    return math.log(float(base))
 
 
 def check_choice(value: object, name: str, choices: tuple[object, ...]) -> None:

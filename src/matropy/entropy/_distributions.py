@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 from matropy._core._validation import Array, check_array, check_base, check_finite, scalar
 
@@ -80,7 +81,7 @@ def renyi_entropy(p: Array, order: float, *, base: float = math.e) -> Array:
     1.0
     """
     p, xp = _check_probabilities(p)
-    if not (isinstance(order, int | float) and order >= 0):
+    if not (isinstance(order, Real) and order >= 0):
         raise ValueError(f"order must be a number >= 0 (infinity allowed), got {order!r}")
     if order == 1:
         return shannon_entropy(p, base=base)
@@ -89,9 +90,11 @@ def renyi_entropy(p: Array, order: float, *, base: float = math.e) -> Array:
     if order == 0:
         support = xp.sum(xp.astype(p > 0, p.dtype), axis=-1)
         return xp.log(support) / check_base(base)
-    # sum p^q = 1 + sum p (p^(q-1) - 1): near q = 1 the second term keeps its digits.
-    excess = xp.sum(p * xp.expm1((order - 1) * _log_of_support(p, xp)), axis=-1)
-    return xp.log1p(excess) / ((1 - order) * check_base(base))
+    # ln sum p^q = (q-1) ln m + ln(1 + sum p ((p/m)^(q-1) - 1)) with the largest entry m: the sum keeps its digits
+    # near q = 1, and does not come near -1 however large q is.
+    order, top = float(order), xp.max(p, axis=-1, keepdims=True)
+    excess = xp.sum(p * xp.expm1((order - 1) * _log_of_support(p / top, xp)), axis=-1)
+    return (xp.log1p(excess) / (1 - order) - xp.log(top[..., 0])) / check_base(base)
 
 
 def hill_number(p: Array, order: float) -> Array:

@@ -6,7 +6,6 @@ import math
 import os
 import platform
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
@@ -102,11 +101,8 @@ def evaluate(
     if batch_tokens is not None:
         batch_tokens = check_integer(batch_tokens, "batch_tokens", low=1)
     corpus = texts if isinstance(texts, Corpus) else load_corpus(texts)
-    load_seconds = None
     if not isinstance(model, LanguageModel):
-        start = time.perf_counter()
         model = load_model(model)
-        load_seconds = time.perf_counter() - start
     run = Run(
         model,
         corpus,
@@ -120,10 +116,10 @@ def evaluate(
     )
     with (show_progress if progress else silent)("Evaluating", corpus.texts, "texts") as bar:
         run.all_batches(bar)
-    return _evaluation(run, names, load_seconds)
+    return _evaluation(run, names)
 
 
-def _evaluation(run: Run, names: Sequence[str], load_seconds: float | None) -> Evaluation:
+def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
     model, corpus = run.model, run.corpus
     layers = _layers(run)
     seconds = run.forward_seconds + (run.metrics_seconds or 0.0)
@@ -158,6 +154,7 @@ def _evaluation(run: Run, names: Sequence[str], load_seconds: float | None) -> E
             "windowed_texts": run.windowed,
             "batch_tokens": run.batch_tokens,
             "drop_bos": run.drop_bos,
+            "isotropic_null": {name: float(value) / run.scored for name, value in run.null.items()},
             "bootstrap_replicates": REPLICATES,
             "seed": run.seed,
         },
@@ -165,7 +162,7 @@ def _evaluation(run: Run, names: Sequence[str], load_seconds: float | None) -> E
         summary={name: _summary(name, run) for name in names},
         layers=layers,
         timing=Timing(
-            load_s=load_seconds,
+            load_s=model.load_seconds,
             forward_s=run.forward_seconds,
             metrics_s=run.metrics_seconds,
             tokens_per_s=run.tokens / seconds,
@@ -231,7 +228,7 @@ def _environment(model: LanguageModel) -> Environment:
 
     return Environment(
         python=platform.python_version(),
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         transformers=transformers.__version__,
         platform=platform.platform(),
         device=str(model.device),

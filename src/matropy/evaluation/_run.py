@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from matropy.lm import Corpus, LanguageModel, Window, token_scores, token_window
 from matropy.lm._hidden_states import padded, run_layers
 from matropy.lm._token_scores import prediction_head
 from matropy.lm._windows import batched_windows
+from matropy.metrics import isotropic_null
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +36,7 @@ class _Text:
     values: NDArray[np.float64]
     defined: NDArray[np.float64]
     spectra: NDArray[np.float64]
+    null: NDArray[np.float64]
     bytes: int
     tokens: int = 0
     predicted: int = 0
@@ -78,6 +81,7 @@ class Run:
         self.losses = StreamingMeans(1, seed)
         self.pooled_loss, self.pooled_bits, self.pooled_entropy = (StreamingRatio(seed) for _ in range(3))
         self.spectra = np.zeros((len(self.layers), SPECTRUM_LENGTH))
+        self.null = {"matrix_nuclear_norm": 0.0, "matrix_entropy": 0.0}
         self.skipped: list[SkippedText] = []
         self.scored = self.truncated = self.windowed = self.tokens = 0
         self.forward_seconds = 0.0
@@ -108,7 +112,9 @@ class Run:
             if window.part == 0:
                 shape = (len(self.layers), len(self.measures))
                 spectra = np.zeros((len(self.layers), SPECTRUM_LENGTH))
-                self._open[window.text] = _Text(window.parts, np.zeros(shape), np.zeros(shape), spectra, window.bytes)
+                self._open[window.text] = _Text(
+                    window.parts, np.zeros(shape), np.zeros(shape), spectra, np.zeros(2), window.bytes
+                )
                 self.truncated += window.truncated
                 self.windowed += window.parts > 1
             start, stop = self._span(window)
@@ -186,7 +192,9 @@ class Run:
     def _close_window(self, window: Window) -> None:
         text = self._open[window.text]
         start, stop = self._span(window)
-        text.tokens += stop - start if stop - start >= 2 else 0
+        if stop - start >= 2:
+            text.tokens += stop - start
+            text.null += (stop - start) * _null(stop - start, self.model.width)
         text.windows_left -= 1
         if not text.windows_left:
             self._close_text(window.text, self._open.pop(window.text))
@@ -202,11 +210,19 @@ class Run:
         with np.errstate(invalid="ignore"):
             self.means.update(index, (text.values / text.defined).ravel(), text.tokens)
         self.spectra += text.spectra / text.tokens
+        for name, value in zip(self.null, text.null / text.tokens, strict=True):
+            self.null[name] += value
         if self._head is not None:
             self.losses.update(index, np.array([text.loss / text.predicted]), text.predicted)
             self.pooled_loss.update(index, text.loss, text.predicted)
             self.pooled_bits.update(index, text.loss / np.log(2), text.bytes)
             self.pooled_entropy.update(index, text.entropy, text.predicted)
+
+
+@lru_cache(maxsize=4096)
+def _null(n_tokens: int, n_features: int) -> NDArray[np.float64]:
+    null = isotropic_null(n_tokens, n_features)
+    return np.array([null.matrix_nuclear_norm, null.matrix_entropy])
 
 
 def default_batch_tokens(model: LanguageModel) -> int:

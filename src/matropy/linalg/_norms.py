@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any, Literal
 
 from matropy._core._validation import Array, check_array, check_choice, check_finite, check_integer
 
-__all__ = ["gram_eigenvalues", "l12_norm", "nuclear_norm", "schatten_norm", "singular_values", "small_gram"]
+__all__ = [
+    "gram_eigenvalues",
+    "l12_norm",
+    "nuclear_norm",
+    "schatten_norm",
+    "singular_values",
+    "small_gram",
+    "square_root",
+]
 
 
 def singular_values(x: Array, *, method: Literal["svd", "gram"] = "svd") -> Array:
@@ -41,7 +50,7 @@ def singular_values(x: Array, *, method: Literal["svd", "gram"] = "svd") -> Arra
     x, xp = _check_matrices(x)
     if method == "svd":
         return xp.linalg.svdvals(x)
-    return xp.sqrt(gram_eigenvalues(small_gram(x), xp))
+    return square_root(gram_eigenvalues(small_gram(x), xp), xp)
 
 
 def nuclear_norm(x: Array) -> Array:
@@ -97,7 +106,7 @@ def schatten_norm(x: Array, p: float) -> Array:
     >>> float(schatten_norm([[3.0, 0.0], [0.0, -4.0]], 2))
     5.0
     """
-    if not (isinstance(p, int | float) and p >= 1):
+    if not (isinstance(p, Real) and p >= 1):
         raise ValueError(f"p must be a number >= 1 (infinity allowed), got {p!r}")
     x, xp = _check_matrices(x)
     if p == 2:
@@ -155,6 +164,12 @@ def gram_eigenvalues(gram: Array, xp: Any) -> Array:
     """Eigenvalues of positive semidefinite matrices, falling; what rounding made negative is zero."""
     eigenvalues = xp.flip(xp.linalg.eigvalsh(gram), axis=-1)
     return xp.where(eigenvalues > 0, eigenvalues, xp.zeros_like(eigenvalues))
+
+
+def square_root(x: Array, xp: Any) -> Array:
+    """Square roots of eigenvalues, with the gradient zero instead of infinite where an eigenvalue is zero."""
+    positive = x > 0
+    return xp.where(positive, xp.sqrt(xp.where(positive, x, xp.ones_like(x))), xp.zeros_like(x))
 
 
 def _check_matrices(x: Array) -> tuple[Array, Any]:

@@ -7,10 +7,13 @@ import hashlib
 import importlib.util
 import io
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from matropy._core._errors import InputError, require
 from matropy._core._validation import check_choice
@@ -37,6 +40,8 @@ class LanguageModel:
         Of a GGUF file, for example ``"Q4_1"``; the weights are computed with in ``dtype``.
     sha256 : str or None
         Of the weight file (of several: of their digests in name order); None for a model built in memory.
+    load_seconds : float or None
+        How long loading took.
     """
 
     model: Any
@@ -45,6 +50,7 @@ class LanguageModel:
     path_or_id: str
     quantization: str | None = None
     sha256: str | None = None
+    load_seconds: float | None = None
 
     @property
     def architecture(self) -> str:
@@ -145,20 +151,14 @@ def load_model(
     for module in ("torch", "transformers"):
         require(module, extra="llm", purpose="loading a language model")
     target = _device(device)
-    if path_or_id is None:
-        path_or_id = packaged_model()
-    path = Path(path_or_id)
-    if path.is_file():
-        gguf = path
-    elif gguf_file is not None and path.is_dir():
-        gguf = path / gguf_file
-    elif path.is_dir() and not (path / "config.json").exists():
-        gguf = _only_gguf(path)
-    elif path.is_dir() or not _looks_like_path(path_or_id):
-        return _load_hugging_face(str(path_or_id), gguf_file, dtype, target)
+    start = time.perf_counter()
+    gguf = _gguf_path(path_or_id, gguf_file)
+    if gguf is None:
+        model = _load_hugging_face(str(path_or_id), gguf_file, dtype, target)
     else:
-        raise InputError(f"there is no file or folder {path_or_id}")
-    return _load_gguf(gguf, Path(cache_dir) if cache_dir is not None else _default_cache(), dtype, target)
+        cache = Path(cache_dir) if cache_dir is not None else Path(platformdirs.user_cache_dir("matropy"))
+        model = _load_gguf(gguf, cache, dtype, target)
+    return replace(model, load_seconds=time.perf_counter() - start)
 
 
 def packaged_model() -> Path:
@@ -177,6 +177,22 @@ def packaged_model() -> Path:
         "no model was named, and the packaged small one (SmolLM2-135M-Instruct, 93 MB) is not installed:"
         f" {PACKAGED_MODEL_HINT}"
     )
+
+
+def _gguf_path(path_or_id: str | os.PathLike[str] | None, gguf_file: str | None) -> Path | None:
+    """The GGUF file that is meant, or None for a folder in the format of Hugging Face or an id on its hub."""
+    if path_or_id is None:
+        return packaged_model()
+    path = Path(path_or_id)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if gguf_file is not None:
+            return path / gguf_file
+        return None if (path / "config.json").exists() else _only_gguf(path)
+    if _looks_like_path(path_or_id):
+        raise InputError(f"there is no file or folder {path_or_id}")
+    return None
 
 
 def _load_hugging_face(path_or_id: str, gguf_file: str | None, dtype: str, device: Any) -> LanguageModel:
@@ -315,12 +331,6 @@ def _device(name: str) -> Any:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"cannot use the device {name!r}: {_first_line(error)}") from error
     return device
-
-
-def _default_cache() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("matropy"))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from matropy._core._validation import Array, check_array, check_finite, scalar
 from matropy.linalg import Gram
-from matropy.linalg._norms import gram_eigenvalues, small_gram
+from matropy.linalg._norms import gram_eigenvalues, small_gram, square_root
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,15 @@ def streamed_spectrum(gram: Gram, *, center: bool, normalize: str | None) -> Arr
 
 
 def nuclear_norm_of(spectrum: Array, rows: Rows) -> Array:
-    # The singular values of Z are sqrt(N lambda).
-    return rows.xp.sum(rows.xp.sqrt(spectrum), axis=-1) / rows.xp.sqrt(rows.count)
+    # The singular values of Z are sqrt(N lambda). Beyond the largest possible rank there is nothing but rounding,
+    # whose square roots would add up.
+    within = positions(rows) < degrees_of_freedom(rows)[..., None]
+    roots = square_root(rows.xp.where(within, spectrum, rows.xp.zeros_like(spectrum)), rows.xp)
+    return rows.xp.sum(roots, axis=-1) / rows.xp.sqrt(rows.count)
 
 
 def rankme_of(eigenvalues: Array, within: Array, xp: Any) -> Array:
-    sigma = xp.sqrt(eigenvalues)
+    sigma = square_root(xp.where(within, eigenvalues, xp.zeros_like(eigenvalues)), xp)
     p = sigma / xp.sum(sigma, axis=-1, keepdims=True) + 1e-7
     return xp.exp(-xp.sum(xp.where(within, p * xp.log(p), xp.zeros_like(p)), axis=-1))
 

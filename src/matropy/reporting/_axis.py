@@ -26,14 +26,21 @@ class Axis:
     def position(self, value: float) -> float:
         """Where ``value`` is drawn."""
         if self.scale == "log":
-            fraction = math.log(value / self.low) / math.log(self.high / self.low)
+            low = math.log10(self.low)
+            fraction = (math.log10(value) - low) / (math.log10(self.high) - low)
         else:
             fraction = (value - self.low) / (self.high - self.low)
         return self.start + fraction * (self.stop - self.start)
 
 
 def fit_axis(
-    values: Sequence[float], *, start: float, stop: float, scale: str = "linear", count: int = 5, margin: float = 0.05
+    values: Sequence[float],
+    *,
+    start: float,
+    stop: float,
+    scale: str = "linear",
+    count: int = 5,
+    margin: float = 0.05,
 ) -> Axis:
     """Fit an axis around ``values`` with some air; it crosses zero only where the values do."""
     low, high = (_log_limits if scale == "log" else _linear_limits)(values, margin)
@@ -47,8 +54,8 @@ def fit_axis(
 
 def _linear_limits(values: Sequence[float], margin: float) -> tuple[float, float]:
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        air = max(abs(low) * 0.1, 1.0 if float(low).is_integer() else 1e-9)
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-280):
+        air = max(abs(low) * 0.1, 1.0 if float(low).is_integer() else 1e-280)
     else:
         air = margin * (high - low)
     return (
@@ -59,5 +66,6 @@ def _linear_limits(values: Sequence[float], margin: float) -> tuple[float, float
 
 def _log_limits(values: Sequence[float], margin: float) -> tuple[float, float]:
     low, high = (min(values), max(values)) if values else (1.0, 10.0)
-    air = (high / low) ** margin if high / low > 1 + 1e-9 else 2.0
-    return low / air, high * air
+    decades = math.log10(high) - math.log10(low)
+    air = 10 ** (margin * decades) if decades > 1e-9 else 2.0
+    return max(low / air, 1e-300), min(high * air, 1e300)

@@ -35,4 +35,4 @@ def element(name: str, *children: str, **attributes: str | float) -> str:
 
 
 def _attribute(value: str | float) -> str:
-    return text(value) if isinstance(value, str) else f"{round(value, 2):g}"
+    return text(value) if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import SupportsFloat, SupportsInt
+from typing import SupportsFloat, TypeGuard
 
 import numpy as np
 
-__all__ = ["MISSING", "format_column", "format_number", "is_number"]
+__all__ = ["MISSING", "format_column", "format_number", "is_number", "is_value"]
 
 MISSING = "–"
 _LARGEST_EXPONENT = 8
 _SMALLEST_EXPONENT = -4
 
 
-def format_number(value: SupportsFloat | SupportsInt | None, digits: int = 4) -> str:
+def format_number(value: SupportsFloat | None, digits: int = 4) -> str:
     """Write a number the way every table, figure and card of a report writes it.
 
     Parameters
@@ -62,9 +62,14 @@ def format_column(values: Sequence[SupportsFloat | None], digits: int = 4) -> li
     return [_padded(value, text, decimals, digits) for value, text in zip(values, texts, strict=True)]
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[SupportsFloat]:
     """Whether ``value`` is a real number; a truth value is not."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_value(value: object) -> TypeGuard[SupportsFloat | None]:
+    """Whether :func:`format_number` writes ``value``: a number, a truth value or None."""
+    return value is None or isinstance(value, bool | np.bool_) or is_number(value)
 
 
 def _padded(value: SupportsFloat | None, text: str, decimals: int, digits: int) -> str:

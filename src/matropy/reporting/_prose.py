@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matropy.reporting._link import Link
-from matropy.reporting._numbers import format_number, is_number
+from matropy.reporting._numbers import format_number, is_value
 
 __all__ = ["Facts", "Text"]
 
@@ -66,7 +66,7 @@ class Facts:
                     f"An item of Facts is (label, value) or (label, value, hint); got {len(item)} parts."
                 )
             value = item[1]
-            if not (value is None or isinstance(value, str | bool | Link) or is_number(value)):
+            if not (isinstance(value, str | Link) or is_value(value)):
                 raise ValueError(
                     f"The value of {item[0]!r} must be text, a number, None or a Link; got {type(value).__name__}."
                 )
@@ -74,7 +74,9 @@ class Facts:
     @property
     def cards(self) -> tuple[Card, ...]:
         """What is shown, written out."""
-        return tuple(Card(item[0], *_written(item[1]), item[2] if len(item) == 3 else "") for item in self.items)
+        return tuple(
+            Card(item[0], *_written(item[1]), item[2] if len(item) == 3 else "") for item in self.items
+        )
 
 
 @dataclass(frozen=True)
@@ -90,4 +92,4 @@ class Card:
 def _written(value: object) -> tuple[str, str | None]:
     if isinstance(value, Link):
         return value.text, value.target
-    return (value if isinstance(value, str) else format_number(value)), None  # type: ignore[arg-type]
+    return format_number(value) if is_value(value) else str(value), None

@@ -11,6 +11,7 @@ __all__ = ["Numbers", "Series"]
 
 Numbers = Sequence[float | None]
 _KINDS = ("line", "points", "reference")
+_INFINITE = 1e280
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Series:
     x : sequence of float
         Finite.
     y : sequence of float or None
-        As long as ``x``; a line has a gap where a value is None, NaN or infinite.
+        As long as ``x``; a line has a gap where a value is None, NaN or infinite (1e280 and more).
     low, high : sequence of float or None, optional
         Ends of the interval around each y; both or neither.
     kind : {"line", "points", "reference"}
@@ -45,7 +46,9 @@ class Series:
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
-            raise ValueError(f"kind of series {self.name!r} must be one of {', '.join(_KINDS)}; got {self.kind!r}.")
+            raise ValueError(
+                f"kind of series {self.name!r} must be one of {', '.join(_KINDS)}; got {self.kind!r}."
+            )
         if (self.low is None) != (self.high is None):
             raise ValueError(f"Series {self.name!r} needs both low and high, or neither.")
         for field in ("x", "y", "low", "high"):
@@ -93,5 +96,5 @@ class Point:
 
 
 def finite(value: float | None) -> float | None:
-    """Return the float, or None where there is no finite one."""
-    return float(value) if value is not None and math.isfinite(value) else None
+    """Return the float, or None where there is none that can be drawn."""
+    return float(value) if value is not None and abs(value) < _INFINITE else None

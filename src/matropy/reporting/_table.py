@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, SupportsFloat
 
 import numpy as np
 
 from matropy.reporting._link import Link
 from matropy.reporting._markup import clean
-from matropy.reporting._numbers import MISSING, format_column, format_number, is_number
+from matropy.reporting._numbers import MISSING, format_column, format_number, is_number, is_value
 
 if TYPE_CHECKING:
     import rich.table
@@ -78,7 +78,7 @@ class Table:
                     f"Row {number} of table {self.title!r} has {len(row)} cells for {len(self.columns)} columns."
                 )
             for column, value in zip(self.columns, row, strict=True):
-                if not _is_cell(value):
+                if not (isinstance(value, str | Link) or is_value(value)):
                     raise ValueError(
                         f"Row {number}, column {column.name!r} of table {self.title!r} must be text, a number, "
                         f"None or a Link; got {type(value).__name__}."
@@ -139,10 +139,6 @@ class Cell:
         return cls(text, "text", href=value.target if isinstance(value, Link) else None)
 
 
-def _is_cell(value: object) -> bool:
-    return value is None or isinstance(value, str | bool | np.bool_ | Link) or is_number(value)
-
-
 def _is_numeric(values: Sequence[object]) -> bool:
     present = [value for value in values if value is not None]
     return bool(present) and all(is_number(value) for value in present)
@@ -150,15 +146,15 @@ def _is_numeric(values: Sequence[object]) -> bool:
 
 def _texts(values: Sequence[object], digits: int) -> list[str]:
     numbers = [value for value in values if is_number(value)]
-    written = iter(format_column(numbers, digits))  # type: ignore[arg-type]
+    written = iter(format_column(numbers, digits))
     return [next(written) if is_number(value) else _text(value) for value in values]
 
 
 def _text(value: object) -> str:
     if isinstance(value, Link):
         return value.text
-    return value if isinstance(value, str) else format_number(value)  # type: ignore[arg-type]
+    return format_number(value) if is_value(value) else str(value)
 
 
-def _exact(value: object) -> str:
-    return str(int(value)) if isinstance(value, int | np.integer) else repr(float(value))  # type: ignore[arg-type]
+def _exact(value: SupportsFloat) -> str:
+    return str(int(value)) if isinstance(value, int | np.integer) else repr(float(value))

@@ -1,0 +1,3 @@
+"""The command line: ``matropy evaluate | study | list``."""
+
+from matropy.cli._main import main as main

@@ -1,0 +1,92 @@
+"""``matropy evaluate``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A Hugging Face id, a folder or a .gguf file; the packaged small model if left out."),
+    ] = None,
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(help="Files or folders: .jsonl is one text a line, any other file one text. [default: the Python manual]"),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A Hugging Face data set, by name or folder.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Configuration of the data set.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "test",
+    field: Annotated[str, typer.Option(help="Field of a .jsonl line, or column of the data set.")] = "text",
+    limit: Annotated[int | None, typer.Option(help="Take the first N texts.")] = None,
+    layers: Annotated[str, typer.Option(help="all, last, or indices: 0,5,10 (0 is the embedding).")] = "all",
+    metrics: Annotated[str | None, typer.Option(help="Names, separated by commas. [default: all]")] = None,
+    max_length: Annotated[int, typer.Option(help="Tokens of a text that are used.")] = 2048,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of a padded batch. [default: by memory, at most 4096]")
+    ] = None,
+    gguf_file: Annotated[str | None, typer.Option(help="Name of a GGUF file in the folder or repository.")] = None,
+    device: Annotated[str, typer.Option(help="A torch device; auto takes the accelerator if there is one.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    drop_bos: Annotated[
+        bool, typer.Option("--drop-bos", help="Leave the beginning-of-sequence token out of the measures.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    output: Annotated[Path, typer.Option(help="Folder for evaluation.json and report.html.")] = Path(
+        "matropy-evaluation"
+    ),
+) -> None:
+    """Run a language model over texts and report, layer by layer, how it compresses information."""
+    from rich.console import Console
+
+    from matropy._core._files import output_folder
+    from matropy.evaluation import evaluate as run
+    from matropy.evaluation._report import notes
+    from matropy.lm import load_corpus, load_model
+
+    wanted_layers = _layers(layers)
+    wanted_metrics = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    folder = output_folder(output)
+    corpus = load_corpus(text or None, dataset=dataset, subset=subset, split=split, field=field, limit=limit)
+    _say(f"Texts: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB")
+    _say(f"Loading {model or 'the packaged small model'} (a GGUF file is converted on its first use) ...")
+    loaded = load_model(model, gguf_file=gguf_file, dtype=dtype, device=device)
+    _say(
+        f"Model: {loaded.name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.layers} layers of width"
+        f" {loaded.width}, on {loaded.device} in {loaded.dtype}"
+    )
+    result = run(
+        loaded,
+        corpus,
+        layers=wanted_layers,
+        metrics=wanted_metrics,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+        seed=seed,
+        drop_bos=drop_bos,
+        progress=True,
+    )
+    result.save(folder)
+    Console().print(result.table())
+    for line in (*notes(result), f"Report: {folder / 'report.html'}", f"Data:   {folder / 'evaluation.json'}"):
+        sys.stdout.write(line + "\n")
+
+
+def _layers(layers: str) -> Literal["all", "last"] | list[int]:
+    if layers == "all" or layers == "last":
+        return layers
+    try:
+        return [int(index) for index in layers.split(",")]
+    except ValueError:
+        raise ValueError(f"--layers must be all, last or indices such as 0,5,10; got {layers!r}") from None
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

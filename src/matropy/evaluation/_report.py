@@ -1,0 +1,300 @@
+"""An evaluation as a table and as a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from matropy.evaluation._evaluation import Evaluation, Layer
+from matropy.evaluation._glossary import MEASURES, METRICS
+from matropy.reporting import Column, Facts, Figure, Grid, Page, Section, Series, Table, Text, format_number
+
+__all__ = ["notes", "report", "summary_table"]
+
+_BARS = "▁▂▃▄▅▆▇█"
+_REFERENCES = {
+    "matrix_nuclear_norm_calibrated": 1.0,
+    "matrix_entropy_calibrated": 1.0,
+    "anisotropy": 0.0,
+}
+
+
+def report(evaluation: Evaluation) -> Page:
+    """The page: what was learned, then layers, summary, texts, settings."""
+    model, corpus = evaluation.model, evaluation.corpus
+    sections = [Section("What was found", _first_screen(evaluation))]
+    if evaluation.layers:
+        sections.append(
+            Section(
+                "Layer by layer",
+                (Grid(_layer_figures(evaluation)), _spectrum_figure(evaluation), _layer_table(evaluation)),
+                lead="Means over texts with their bootstrap 95 % intervals. Index 0 is the embedding, the last index"
+                " the state after the final norm.",
+            )
+        )
+    sections += [
+        Section("All figures", (summary_table(evaluation, sketch=False),)),
+        Section("How to read them", (_glossary_table(evaluation),)),
+        Section("Texts", _texts(evaluation)),
+        Section("Settings and provenance", (_provenance(evaluation),)),
+    ]
+    return Page(
+        title=model.name,
+        subtitle=f"How it compresses {corpus.name}, layer by layer",
+        sections=tuple(sections),
+        footer=f"matropy {evaluation.matropy}, {evaluation.created}",
+    )
+
+
+def summary_table(evaluation: Evaluation, *, sketch: bool = True) -> Table:
+    """One row a metric; ``sketch`` adds its course over the layers in block characters."""
+    columns = [
+        Column("Metric"),
+        Column("Mean", help="Over texts; perplexity, bits per byte and conditional entropy are pooled over tokens."),
+        Column("Standard error", digits=2),
+        Column("Low", help="Lower end of the bootstrap 95 % interval"),
+        Column("High", help="Upper end of the bootstrap 95 % interval"),
+        Column("Unit"),
+    ]
+    if sketch and len(evaluation.layers) > 1:
+        columns.append(Column("Over the layers"))
+    rows = []
+    for name, metric in evaluation.summary.items():
+        low, high = metric.ci95 or (None, None)
+        row: list[object] = [name, metric.mean, metric.standard_error, low, high, metric.unit]
+        if sketch and len(evaluation.layers) > 1:
+            row.append(_sketch(evaluation.layers, name))
+        rows.append(tuple(row))
+    return Table(
+        title=f"{evaluation.model.name} on {evaluation.corpus.name}",
+        columns=tuple(columns),
+        rows=tuple(rows),
+        caption=_null_sentence(evaluation) + " Measures of states are those of the last hidden state.",
+    )
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """What a reader should know about the run before believing it."""
+    lines = []
+    corpus, texts, settings = evaluation.corpus, evaluation.texts, evaluation.settings
+    if texts.skipped:
+        reasons = sorted({text.reason for text in texts.skipped})
+        lines.append(f"{_count(len(texts.skipped), 'text')} skipped: {'; '.join(reasons)}.")
+    if corpus.truncated:
+        lines.append(f"{_count(corpus.truncated, 'text')} cut to the first {corpus.max_length:,} tokens.")
+    if settings.get("windowed_texts"):
+        lines.append(
+            f"{_count(settings['windowed_texts'], 'text')} longer than the model's context of"
+            f" {settings['context']:,} tokens: cut into windows, measures are means over them."
+        )
+    if texts.scored < 20:
+        lines.append(f"Only {_count(texts.scored, 'text')} scored: the intervals are rough.")
+    return lines
+
+
+def _first_screen(evaluation: Evaluation) -> tuple[Text | Facts, ...]:
+    summary, model = evaluation.summary, evaluation.model
+    facts: list[tuple[str, object] | tuple[str, object, str]] = []
+    for name, label, hint in (
+        ("bits_per_byte", "Bits per byte", "of an ideal compressor with this model"),
+        ("effective_rank", "Effective rank", f"directions of {model.width} that a text fills at the end"),
+        ("matrix_entropy_calibrated", "Calibrated entropy", "1 would be no structure at all"),
+        ("anisotropy", "Anisotropy", "mean cosine between tokens"),
+    ):
+        if name in summary and summary[name].mean is not None:
+            facts.append((label, _with_error(evaluation, name), hint))
+    facts.append(("Texts", evaluation.texts.scored, f"of {evaluation.corpus.texts} in {evaluation.corpus.name}"))
+    blocks: list[Text | Facts] = [Facts(tuple(facts))]
+    findings = _findings(evaluation)
+    if findings:
+        blocks.append(Text(tuple(findings)))
+    remarks = notes(evaluation)
+    if remarks:
+        blocks.append(Text(tuple(remarks), kind="note"))
+    return tuple(blocks)
+
+
+def _findings(evaluation: Evaluation) -> list[str]:
+    layers = evaluation.layers
+    sentences = []
+    if len(layers) > 2 and "effective_rank" in layers[0].metrics:
+        course = [(layer.metrics["effective_rank"].mean or math.nan, layer.index) for layer in layers]
+        low, lowest = min(course)
+        high, highest = max(course)
+        sentences.append(
+            f"States are most compressed at hidden state {lowest}, where a text fills {low:.1f} directions, and least"
+            f" at {highest}, with {high:.1f} of {evaluation.model.width}."
+        )
+    calibrated = evaluation.summary.get("matrix_entropy_calibrated")
+    if calibrated and calibrated.mean is not None:
+        sentences.append(
+            f"At the end the spectrum holds {100 * calibrated.mean:.0f} % of the entropy that structureless states of"
+            " the same lengths and width would have: what is missing is what the model has compressed."
+        )
+    loss, entropy = evaluation.summary.get("loss"), evaluation.summary.get("conditional_entropy")
+    if loss and entropy and loss.token_weighted_mean is not None and entropy.mean is not None:
+        gap = loss.token_weighted_mean - entropy.mean
+        direction = "surer than it should be" if gap > 0 else "less sure than it could be"
+        sentences.append(
+            f"Its predictions are {direction}: the loss over all tokens is {loss.token_weighted_mean:.3f} nats, the"
+            f" entropy of its own predictions {entropy.mean:.3f}."
+        )
+    return sentences
+
+
+def _layer_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
+    figures = []
+    for name in evaluation.layers[0].metrics:
+        metric = MEASURES[name]
+        figures.append(
+            Figure(
+                title=metric.title,
+                x_label="hidden state",
+                y_label=metric.unit or "",
+                series=(_course(evaluation.layers, name), *_reference(evaluation, name)),
+                caption=f"{metric.what} {metric.null}",
+            )
+        )
+    return tuple(figures)
+
+
+def _course(layers: Sequence[Layer], name: str) -> Series:
+    def column(value: Callable[[Layer], float | None]) -> list[float | None]:
+        return [value(layer) for layer in layers]
+
+    return Series(
+        "mean over texts",
+        [layer.index for layer in layers],
+        column(lambda layer: layer.metrics[name].mean),
+        low=column(lambda layer: (layer.metrics[name].ci95 or (layer.metrics[name].mean,))[0]),
+        high=column(lambda layer: (layer.metrics[name].ci95 or (layer.metrics[name].mean,))[-1]),
+    )
+
+
+def _reference(evaluation: Evaluation, name: str) -> tuple[Series, ...]:
+    level = _REFERENCES.get(name, evaluation.settings.get("isotropic_null", {}).get(name))
+    if level is None:
+        return ()
+    x = [layer.index for layer in evaluation.layers]
+    return (Series("isotropic null", x, [level] * len(x), kind="reference"),)
+
+
+def _spectrum_figure(evaluation: Evaluation) -> Figure:
+    layers = evaluation.layers
+    chosen = sorted({0, len(layers) // 4, len(layers) // 2, 3 * len(layers) // 4, len(layers) - 1})
+    series = []
+    for position in chosen:
+        spectrum = [value for value in layers[position].spectrum if value > 0]
+        if spectrum:
+            name = f"{layers[position].index} ({layers[position].name})"
+            series.append(Series(name, list(range(1, len(spectrum) + 1)), spectrum))
+    return Figure(
+        title="Spectrum of the normalized covariance",
+        x_label="rank",
+        y_label="mean eigenvalue",
+        series=tuple(series),
+        x_scale="log",
+        y_scale="log",
+        caption="The largest eigenvalues, averaged over texts; all of them add up to one. A steep line is strong"
+        " compression, a flat one none.",
+    )
+
+
+def _layer_table(evaluation: Evaluation) -> Table:
+    names = list(evaluation.layers[0].metrics)
+    return Table(
+        title="Means over texts at every hidden state",
+        columns=(
+            Column("Hidden state"),
+            *(Column(MEASURES[name].title, MEASURES[name].unit, MEASURES[name].what) for name in names),
+        ),
+        rows=tuple(
+            (f"{layer.index} ({layer.name})", *(layer.metrics[name].mean for name in names))
+            for layer in evaluation.layers
+        ),
+    )
+
+
+def _glossary_table(evaluation: Evaluation) -> Table:
+    return Table(
+        title="What each figure measures",
+        columns=(Column("Metric"), Column("What it measures"), Column("Without structure"), Column("When not to trust it")),
+        rows=tuple(
+            (METRICS[name].title, METRICS[name].what, METRICS[name].null, METRICS[name].caution)
+            for name in evaluation.summary
+        ),
+    )
+
+
+def _texts(evaluation: Evaluation) -> tuple[Text | Table, ...]:
+    corpus, texts = evaluation.corpus, evaluation.texts
+    blocks: list[Text | Table] = [
+        Text(
+            f"{_count(corpus.texts, 'text')} of {corpus.bytes:,} bytes; {texts.scored:,} scored, {len(texts.skipped):,}"
+            f" skipped, {corpus.truncated:,} cut to {corpus.max_length:,} tokens."
+        )
+    ]
+    if texts.skipped:
+        blocks.append(
+            Table(
+                title="Skipped texts",
+                columns=(Column("Index in the corpus"), Column("Reason")),
+                rows=tuple((text.index, text.reason) for text in texts.skipped),
+            )
+        )
+    return tuple(blocks)
+
+
+def _provenance(evaluation: Evaluation) -> Table:
+    groups = {
+        "model": evaluation.model,
+        "corpus": evaluation.corpus,
+        "environment": evaluation.environment,
+        "timing": evaluation.timing,
+    }
+    rows: list[tuple[object, ...]] = [
+        (f"{group}: {name}", _plain(value)) for group, record in groups.items() for name, value in vars(record).items()
+    ]
+    rows += [(f"setting: {name}", _plain(value)) for name, value in evaluation.settings.items()]
+    return Table(title="What it takes to repeat this", columns=(Column("Item"), Column("Value")), rows=tuple(rows))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    return format_number(value) if isinstance(value, float) else "–" if value is None else str(value)
+
+
+def _null_sentence(evaluation: Evaluation) -> str:
+    null = evaluation.settings.get("isotropic_null")
+    if not null or "matrix_nuclear_norm" not in evaluation.summary:
+        return ""
+    return (
+        f"States without structure would have a matrix nuclear-norm of {null['matrix_nuclear_norm']:.4f} and an entropy"
+        f" of {null['matrix_entropy']:.4f} nats at these lengths and this width."
+    )
+
+
+def _sketch(layers: Sequence[Layer], name: str) -> str:
+    if name not in layers[0].metrics:
+        return ""
+    values = [layer.metrics[name].mean for layer in layers]
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, span = min(known), max(known) - min(known)
+    return "".join(
+        " " if value is None else _BARS[min(7, int(8 * (value - low) / span)) if span > 0 else 0] for value in values
+    )
+
+
+def _with_error(evaluation: Evaluation, name: str) -> str:
+    metric = evaluation.summary[name]
+    error = "" if metric.standard_error is None else f" ± {format_number(metric.standard_error, 2)}"
+    return f"{format_number(metric.mean)}{error}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,5 @@
+"""One study a paper: its claims, written down first, then what was measured on this machine."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
