@@ -14,11 +14,15 @@ __all__ = ["evaluate"]
 def evaluate(
     model: Annotated[
         str | None,
-        typer.Argument(help="A Hugging Face id, a folder or a .gguf file; the packaged small model if left out."),
+        typer.Argument(
+            help="A Hugging Face id, a folder or a .gguf file; the packaged small model if left out."
+        ),
     ] = None,
     text: Annotated[
         list[Path] | None,
-        typer.Option(help="Files or folders: .jsonl is one text a line, any other file one text. [default: the Python manual]"),
+        typer.Option(
+            help="Files or folders: .jsonl is one text a line, any other file one text. [default: the Python manual]"
+        ),
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="A Hugging Face data set, by name or folder.")] = None,
     subset: Annotated[str | None, typer.Option(help="Configuration of the data set.")] = None,
@@ -31,8 +35,12 @@ def evaluate(
     batch_tokens: Annotated[
         int | None, typer.Option(help="Tokens of a padded batch. [default: by memory, at most 4096]")
     ] = None,
-    gguf_file: Annotated[str | None, typer.Option(help="Name of a GGUF file in the folder or repository.")] = None,
-    device: Annotated[str, typer.Option(help="A torch device; auto takes the accelerator if there is one.")] = "auto",
+    gguf_file: Annotated[
+        str | None, typer.Option(help="Name of a GGUF file in the folder or repository.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="A torch device; auto takes the accelerator if there is one.")
+    ] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     drop_bos: Annotated[
         bool, typer.Option("--drop-bos", help="Leave the beginning-of-sequence token out of the measures.")
@@ -51,7 +59,9 @@ def evaluate(
     from matropy.lm import load_corpus, load_model
 
     wanted_layers = _layers(layers)
-    wanted_metrics = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    wanted_metrics = (
+        None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    )
     folder = output_folder(output)
     corpus = load_corpus(text or None, dataset=dataset, subset=subset, split=split, field=field, limit=limit)
     _say(f"Texts: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB")
@@ -74,13 +84,19 @@ def evaluate(
     )
     result.save(folder)
     Console().print(result.table())
-    for line in (*notes(result), f"Report: {folder / 'report.html'}", f"Data:   {folder / 'evaluation.json'}"):
+    for line in (
+        *notes(result),
+        f"Report: {folder / 'report.html'}",
+        f"Data:   {folder / 'evaluation.json'}",
+    ):
         sys.stdout.write(line + "\n")
 
 
 def _layers(layers: str) -> Literal["all", "last"] | list[int]:
-    if layers == "all" or layers == "last":
-        return layers
+    if layers == "all":
+        return "all"
+    if layers == "last":
+        return "last"
     try:
         return [int(index) for index in layers.split(",")]
     except ValueError:

@@ -55,7 +55,11 @@ def _app(debug: bool) -> typer.Typer:
         pass
 
     for name, command, example in (
-        ("evaluate", evaluate, "matropy evaluate model.gguf --text articles.jsonl --limit 100 --output report"),
+        (
+            "evaluate",
+            evaluate,
+            "matropy evaluate model.gguf --text articles.jsonl --limit 100 --output report",
+        ),
         ("study", study, "matropy study matrix-nuclear-norm --scale quick"),
         ("list", list_methods, "matropy list"),
     ):

@@ -204,7 +204,11 @@ def _summary(name: str, run: Run) -> SummaryMetric:
         return _mean_over_texts(run.means, column, unit)
     if name == "loss":
         return _mean_over_texts(run.losses, 0, unit)
-    ratio = {"perplexity": run.pooled_loss, "bits_per_byte": run.pooled_bits, "conditional_entropy": run.pooled_entropy}
+    ratio = {
+        "perplexity": run.pooled_loss,
+        "bits_per_byte": run.pooled_bits,
+        "conditional_entropy": run.pooled_entropy,
+    }
     value, error, (low, high) = ratio[name].value, ratio[name].standard_error, ratio[name].interval()
     if name == "perplexity":
         value, low, high = (math.exp(exponent) for exponent in (value, low, high))

@@ -175,9 +175,9 @@ class Evaluation:
 
     def table(self) -> Table:
         """The summary as a rich table, with a sketch of every metric's course over the layers."""
-        from matropy.evaluation._report import summary_table
+        from matropy.evaluation._report import terminal_table
 
-        return summary_table(self).to_rich()
+        return terminal_table(self).to_rich()
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``evaluation.json`` and ``report.html`` into ``folder``, each whole or not at all.
@@ -227,7 +227,9 @@ def load_evaluation(path: str | os.PathLike[str]) -> Evaluation:
     if named != "matropy.evaluation":
         raise InputError(f"{file} is not an evaluation: its format is {named!r}, not 'matropy.evaluation'")
     if content.get("version") != 1:
-        raise InputError(f"{file} is an evaluation of version {content.get('version')!r}; this matropy reads version 1")
+        raise InputError(
+            f"{file} is an evaluation of version {content.get('version')!r}; this matropy reads version 1"
+        )
     try:
         return msgspec.convert(content, Evaluation)
     except msgspec.ValidationError as error:

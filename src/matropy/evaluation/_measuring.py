@@ -58,9 +58,7 @@ def measuring(device: torch.device, metrics: Sequence[str]) -> Iterator[Measure]
     from threadpoolctl import threadpool_limits
 
     groups = [
-        group
-        for group in ([m for m in metrics if m not in _RAW], [m for m in metrics if m in _RAW])
-        if group
+        group for group in ([m for m in metrics if m not in _RAW], [m for m in metrics if m in _RAW]) if group
     ]
     # One thread of linear algebra in each worker: small matrices gain nothing from more, and workers would fight.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(torch.get_num_threads()) as pool:

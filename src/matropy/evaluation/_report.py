@@ -9,9 +9,10 @@ from matropy.evaluation._evaluation import Evaluation, Layer
 from matropy.evaluation._glossary import MEASURES, METRICS
 from matropy.reporting import Column, Facts, Figure, Grid, Page, Section, Series, Table, Text, format_number
 
-__all__ = ["notes", "report", "summary_table"]
+__all__ = ["notes", "report", "summary_table", "terminal_table"]
 
 _BARS = "▁▂▃▄▅▆▇█"
+_SKETCH_WIDTH = 14
 _REFERENCES = {
     "matrix_nuclear_norm_calibrated": 1.0,
     "matrix_entropy_calibrated": 1.0,
@@ -33,7 +34,7 @@ def report(evaluation: Evaluation) -> Page:
             )
         )
     sections += [
-        Section("All figures", (summary_table(evaluation, sketch=False),)),
+        Section("All figures", (summary_table(evaluation),)),
         Section("How to read them", (_glossary_table(evaluation),)),
         Section("Texts", _texts(evaluation)),
         Section("Settings and provenance", (_provenance(evaluation),)),
@@ -46,30 +47,41 @@ def report(evaluation: Evaluation) -> Page:
     )
 
 
-def summary_table(evaluation: Evaluation, *, sketch: bool = True) -> Table:
-    """One row a metric; ``sketch`` adds its course over the layers in block characters."""
-    columns = [
-        Column("Metric"),
-        Column("Mean", help="Over texts; perplexity, bits per byte and conditional entropy are pooled over tokens."),
-        Column("Standard error", digits=2),
-        Column("Low", help="Lower end of the bootstrap 95 % interval"),
-        Column("High", help="Upper end of the bootstrap 95 % interval"),
-        Column("Unit"),
-    ]
-    if sketch and len(evaluation.layers) > 1:
-        columns.append(Column("Over the layers"))
+def summary_table(evaluation: Evaluation) -> Table:
+    """One row a metric, with its uncertainty."""
     rows = []
     for name, metric in evaluation.summary.items():
         low, high = metric.ci95 or (None, None)
-        row: list[object] = [name, metric.mean, metric.standard_error, low, high, metric.unit]
-        if sketch and len(evaluation.layers) > 1:
-            row.append(_sketch(evaluation.layers, name))
-        rows.append(tuple(row))
+        rows.append((METRICS[name].title, metric.mean, metric.standard_error, low, high, metric.unit))
     return Table(
-        title=f"{evaluation.model.name} on {evaluation.corpus.name}",
-        columns=tuple(columns),
+        title=_title(evaluation),
+        columns=(
+            Column("Metric"),
+            Column(
+                "Mean",
+                help="Over texts; perplexity, bits per byte and conditional entropy are pooled over tokens.",
+            ),
+            Column("Standard error", digits=2),
+            Column("Low", help="Lower end of the bootstrap 95 % interval"),
+            Column("High", help="Upper end of the bootstrap 95 % interval"),
+            Column("Unit"),
+        ),
         rows=tuple(rows),
-        caption=_null_sentence(evaluation) + " Measures of states are those of the last hidden state.",
+        caption=_null_sentence(evaluation),
+    )
+
+
+def terminal_table(evaluation: Evaluation) -> Table:
+    """The summary in 80 columns, with a sketch of every metric's course over the layers."""
+    rows = []
+    for name, metric in evaluation.summary.items():
+        interval = "" if metric.ci95 is None else " to ".join(format_number(end) for end in metric.ci95)
+        rows.append((name, format_number(metric.mean), interval, _sketch(evaluation.layers, name)))
+    return Table(
+        title=_title(evaluation),
+        columns=(Column("metric"), Column("mean"), Column("95 % interval"), Column("over layers")),
+        rows=tuple(rows),
+        caption=_null_sentence(evaluation),
     )
 
 
@@ -94,17 +106,18 @@ def notes(evaluation: Evaluation) -> list[str]:
 
 def _first_screen(evaluation: Evaluation) -> tuple[Text | Facts, ...]:
     summary, model = evaluation.summary, evaluation.model
-    facts: list[tuple[str, object] | tuple[str, object, str]] = []
+    facts = []
     for name, label, hint in (
         ("bits_per_byte", "Bits per byte", "of an ideal compressor with this model"),
         ("effective_rank", "Effective rank", f"directions of {model.width} that a text fills at the end"),
         ("matrix_entropy_calibrated", "Calibrated entropy", "1 would be no structure at all"),
         ("anisotropy", "Anisotropy", "mean cosine between tokens"),
     ):
-        if name in summary and summary[name].mean is not None:
-            facts.append((label, _with_error(evaluation, name), hint))
-    facts.append(("Texts", evaluation.texts.scored, f"of {evaluation.corpus.texts} in {evaluation.corpus.name}"))
-    blocks: list[Text | Facts] = [Facts(tuple(facts))]
+        metric = summary.get(name)
+        if metric and metric.mean is not None:
+            error = "" if metric.standard_error is None else f"± {format_number(metric.standard_error, 2)}; "
+            facts.append((label, metric.mean, error + hint))
+    blocks: list[Text | Facts] = [Facts(tuple(facts))] if facts else []
     findings = _findings(evaluation)
     if findings:
         blocks.append(Text(tuple(findings)))
@@ -134,10 +147,12 @@ def _findings(evaluation: Evaluation) -> list[str]:
     loss, entropy = evaluation.summary.get("loss"), evaluation.summary.get("conditional_entropy")
     if loss and entropy and loss.token_weighted_mean is not None and entropy.mean is not None:
         gap = loss.token_weighted_mean - entropy.mean
-        direction = "surer than it should be" if gap > 0 else "less sure than it could be"
+        verdict = "about as sure as it should be"
+        if abs(gap) > 2 * (loss.standard_error or math.inf):
+            verdict = "surer than it should be" if gap > 0 else "less sure than it could be"
         sentences.append(
-            f"Its predictions are {direction}: the loss over all tokens is {loss.token_weighted_mean:.3f} nats, the"
-            f" entropy of its own predictions {entropy.mean:.3f}."
+            f"In its predictions the model is {verdict}: it loses {loss.token_weighted_mean:.3f} nats a token, and"
+            f" expects to lose {entropy.mean:.3f}."
         )
     return sentences
 
@@ -218,7 +233,12 @@ def _layer_table(evaluation: Evaluation) -> Table:
 def _glossary_table(evaluation: Evaluation) -> Table:
     return Table(
         title="What each figure measures",
-        columns=(Column("Metric"), Column("What it measures"), Column("Without structure"), Column("When not to trust it")),
+        columns=(
+            Column("Metric"),
+            Column("What it measures"),
+            Column("Without structure"),
+            Column("When not to trust it"),
+        ),
         rows=tuple(
             (METRICS[name].title, METRICS[name].what, METRICS[name].null, METRICS[name].caution)
             for name in evaluation.summary
@@ -253,10 +273,14 @@ def _provenance(evaluation: Evaluation) -> Table:
         "timing": evaluation.timing,
     }
     rows: list[tuple[object, ...]] = [
-        (f"{group}: {name}", _plain(value)) for group, record in groups.items() for name, value in vars(record).items()
+        (f"{group}: {name}", _plain(value))
+        for group, record in groups.items()
+        for name, value in vars(record).items()
     ]
     rows += [(f"setting: {name}", _plain(value)) for name, value in evaluation.settings.items()]
-    return Table(title="What it takes to repeat this", columns=(Column("Item"), Column("Value")), rows=tuple(rows))
+    return Table(
+        title="What it takes to repeat this", columns=(Column("Item"), Column("Value")), rows=tuple(rows)
+    )
 
 
 def _plain(value: object) -> str:
@@ -278,22 +302,21 @@ def _null_sentence(evaluation: Evaluation) -> str:
 
 
 def _sketch(layers: Sequence[Layer], name: str) -> str:
-    if name not in layers[0].metrics:
+    if not layers or name not in layers[0].metrics:
         return ""
-    values = [layer.metrics[name].mean for layer in layers]
+    count = min(len(layers), _SKETCH_WIDTH)
+    chosen = [layers[round(i * (len(layers) - 1) / max(1, count - 1))] for i in range(count)]
+    values = [layer.metrics[name].mean for layer in chosen]
     known = [value for value in values if value is not None]
-    if not known:
-        return ""
-    low, span = min(known), max(known) - min(known)
+    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
     return "".join(
-        " " if value is None else _BARS[min(7, int(8 * (value - low) / span)) if span > 0 else 0] for value in values
+        " " if value is None else _BARS[min(7, int(8 * (value - low) / span)) if span > 0 else 0]
+        for value in values
     )
 
 
-def _with_error(evaluation: Evaluation, name: str) -> str:
-    metric = evaluation.summary[name]
-    error = "" if metric.standard_error is None else f" ± {format_number(metric.standard_error, 2)}"
-    return f"{format_number(metric.mean)}{error}"
+def _title(evaluation: Evaluation) -> str:
+    return f"{evaluation.model.name} on {evaluation.corpus.name}, last hidden state"
 
 
 def _count(number: int, noun: str) -> str:

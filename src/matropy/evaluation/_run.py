@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from matropy.metrics import isotropic_null
 
 if TYPE_CHECKING:
     import torch
+
+    Head = Callable[[torch.Tensor], torch.Tensor]
 
 __all__ = ["Run", "default_batch_tokens"]
 
@@ -76,7 +78,12 @@ class Run:
         self.model, self.corpus = model, corpus
         self.layers = layers if measures else []
         self.measures, self.scores = measures, scores
-        self.max_length, self.batch_tokens, self.seed, self.drop_bos = max_length, batch_tokens, seed, drop_bos
+        self.max_length, self.batch_tokens, self.seed, self.drop_bos = (
+            max_length,
+            batch_tokens,
+            seed,
+            drop_bos,
+        )
         self.means = StreamingMeans(len(self.layers) * len(measures), seed)
         self.losses = StreamingMeans(1, seed)
         self.pooled_loss, self.pooled_bits, self.pooled_entropy = (StreamingRatio(seed) for _ in range(3))
@@ -97,7 +104,9 @@ class Run:
         InputError
             If a hidden state is not finite, or no text could be scored.
         """
-        windows = token_windows(self.corpus, self.model.tokenizer, self.max_length, context=self.model.context)
+        windows = token_windows(
+            self.corpus, self.model.tokenizer, self.max_length, context=self.model.context
+        )
         with measuring(self.model.device, self.measures) as measure:
             for batch in batched_windows(self._measurable(windows), self.batch_tokens):
                 self._batch(batch, measure)
@@ -144,7 +153,7 @@ class Run:
 
         final = run_layers(self.model, ids, self.layers, on_layer)
         if self._head is not None:
-            self._add_scores(batch, ids, final)
+            self._add_scores(batch, ids, final, self._head)
         for position, measures in enumerate(found):
             self._add_measures(batch, spans, position, measures)
         for window in batch:
@@ -155,16 +164,19 @@ class Run:
             self.forward_seconds -= measuring_seconds
         self.forward_seconds += time.perf_counter() - start
 
-    def _add_scores(self, batch: Sequence[Window], ids: torch.Tensor, final: torch.Tensor) -> None:
+    def _add_scores(
+        self, batch: Sequence[Window], ids: torch.Tensor, final: torch.Tensor, head: Head
+    ) -> None:
         import torch
 
-        assert self._head is not None
         counts = [len(window.ids) - 1 for window in batch]
         states = torch.cat([final[row, :count] for row, count in enumerate(counts)])
         targets = torch.cat([ids[row, 1 : count + 1] for row, count in enumerate(counts)])
-        scores = token_scores(states, targets, self._head)
+        scores = token_scores(states, targets, head)
         losses, entropies = scores.loss.double().split(counts), scores.entropy.double().split(counts)
-        sums = torch.stack([torch.stack([a.sum(), b.sum()]) for a, b in zip(losses, entropies, strict=True)]).tolist()
+        sums = torch.stack(
+            [torch.stack([a.sum(), b.sum()]) for a, b in zip(losses, entropies, strict=True)]
+        ).tolist()
         for window, count, (loss, entropy) in zip(batch, counts, sums, strict=True):
             text = self._open[window.text]
             text.predicted += count
@@ -172,7 +184,11 @@ class Run:
             text.entropy += entropy
 
     def _add_measures(
-        self, batch: Sequence[Window], spans: Sequence[tuple[int, int]], position: int, measures: BatchMeasures
+        self,
+        batch: Sequence[Window],
+        spans: Sequence[tuple[int, int]],
+        position: int,
+        measures: BatchMeasures,
     ) -> None:
         layer = self.layers[position]
         if not measures.finite.all():

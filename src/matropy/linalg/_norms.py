@@ -6,7 +6,10 @@ import math
 from numbers import Real
 from typing import Any, Literal
 
+from array_api_compat import is_numpy_array
+
 from matropy._core._validation import Array, check_array, check_choice, check_finite, check_integer
+from matropy.linalg._tridiagonal import symmetric_eigenvalues
 
 __all__ = [
     "gram_eigenvalues",
@@ -162,7 +165,10 @@ def small_gram(x: Array) -> Array:
 
 def gram_eigenvalues(gram: Array, xp: Any) -> Array:
     """Eigenvalues of positive semidefinite matrices, falling; what rounding made negative is zero."""
-    eigenvalues = xp.flip(xp.linalg.eigvalsh(gram), axis=-1)
+    if is_numpy_array(gram) and gram.ndim == 2:
+        eigenvalues = symmetric_eigenvalues(gram)[::-1]
+    else:
+        eigenvalues = xp.flip(xp.linalg.eigvalsh(gram), axis=-1)
     return xp.where(eigenvalues > 0, eigenvalues, xp.zeros_like(eigenvalues))
 
 

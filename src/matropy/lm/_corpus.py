@@ -156,7 +156,7 @@ def _files(paths: Sequence[Path], field: str) -> tuple[str, Callable[[], Iterato
         for file in files:
             yield from _json_lines(file, field) if file.suffix == ".jsonl" else [_whole_file(file)]
 
-    return ", ".join(str(path) for path in paths), read
+    return ", ".join(path.resolve().name for path in paths), read
 
 
 def _whole_file(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -56,12 +57,11 @@ def hidden_states(
     """
     wanted = resolve_layers(layers, model.layers)
     for batch in batched_windows((window for window in windows if len(window.ids)), batch_tokens):
-        states: list[tuple[int, torch.Tensor]] = []
+        kept: list[torch.Tensor] = []
         ids, mask = padded(batch, model)
-        run_layers(model, ids, wanted, lambda layer, state, kept=states: kept.append((layer, state)))
-        while states:
-            layer, state = states.pop(0)
-            yield layer, state, mask
+        run_layers(model, ids, wanted, partial(_keep, kept))
+        for layer in wanted:
+            yield layer, kept.pop(0), mask
 
 
 def run_layers(
@@ -128,6 +128,10 @@ def resolve_layers(layers: Literal["all", "last"] | Sequence[int], last: int) ->
     if not wanted:
         raise InputError("layers is empty")
     return sorted(wanted)
+
+
+def _keep(kept: list[torch.Tensor], layer: int, states: torch.Tensor) -> None:
+    kept.append(states)
 
 
 def _blocks(base: Any, count: int) -> Any:

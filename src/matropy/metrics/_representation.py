@@ -1,7 +1,7 @@
-"""Measures of one matrix of hidden states: how many directions do the tokens of a text fill?
+r"""Measures of one matrix of hidden states: how many directions the tokens of a text fill.
 
 Notation of the docstrings: :math:`R` is the ``N x d`` matrix of the N tokens' hidden states, :math:`Z` is R with
-the mean row subtracted and every row divided by its norm, so :math:`A=Z^\\top Z/N` has trace one.
+the mean row subtracted and every row divided by its norm, so :math:`A=Z^\top Z/N` has trace one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from matropy.linalg import Gram
 from matropy.metrics._token_matrix import (
     centered,
     checked_rows,
-    column_norm_sum,
     degrees_of_freedom,
+    largest_norm_sum,
     largest_rank,
     mean_cosine,
     nonzero,
@@ -26,6 +26,7 @@ from matropy.metrics._token_matrix import (
     raw_spectrum,
     spectral_decay,
     streamed_spectrum,
+    unit_column_squares,
     unit_rows,
     unit_spectrum,
 )
@@ -53,7 +54,7 @@ def matrix_nuclear_norm(
         \mathrm{MNN}=\frac1N\sum_{j\le D}\|Z_{:,(j)}\|_2,\quad D=\min(N,d)\qquad\text{or, exact,}\qquad
         \frac1N\|Z\|_*
 
-    The surrogate adds the D largest column norms and costs two passes over the matrix. It lies in
+    The surrogate adds the D largest column norms and costs two passes over the matrix, a few tokens at a time. It lies in
     :math:`(0,\sqrt{D/N}]`, does not change when tokens or features are permuted, all tokens are shifted or scaled,
     and does change when the feature axes are rotated; the exact norm does not. Neither can be compared across
     widths: divide by :func:`isotropic_null`.
@@ -100,10 +101,9 @@ def matrix_nuclear_norm(
         top = check_integer(
             top, "top", low=1, high=int(min(scalar(rows.xp.min(rows.count)), rows.x.shape[-1]))
         )
-    z = unit_rows(centered(rows), rows)
     if method == "l12":
-        return column_norm_sum(z, rows, top)
-    return nuclear_norm_of(unit_spectrum(z, rows), rows)
+        return largest_norm_sum(unit_column_squares(rows), rows, top)
+    return nuclear_norm_of(unit_spectrum(unit_rows(centered(rows), rows), rows), rows)
 
 
 def matrix_entropy(
@@ -164,7 +164,10 @@ def matrix_entropy(
     """
     check_choice(normalize, "normalize", ("rows", None))
     if isinstance(hidden, Gram):
-        spectrum, width = streamed_spectrum(hidden, center=center, normalize=normalize), hidden.n_features
+        spectrum, width = (
+            streamed_spectrum(hidden, mask, center=center, normalize=normalize),
+            hidden.n_features,
+        )
     else:
         rows = checked_rows(hidden, mask)
         width = rows.x.shape[-1]
@@ -249,7 +252,7 @@ def rankme(hidden: Array | Gram, *, mask: Array | None = None) -> Array:
     5.0
     """
     if isinstance(hidden, Gram):
-        eigenvalues = streamed_spectrum(hidden, center=False, normalize=None)
+        eigenvalues = streamed_spectrum(hidden, mask, center=False, normalize=None)
         _, xp = check_array(eigenvalues, "eigenvalues")
         return rankme_of(eigenvalues, xp.ones_like(eigenvalues) > 0, xp)
     rows = checked_rows(hidden, mask)
@@ -335,7 +338,7 @@ def alpha_req(hidden: Array | Gram, *, mask: Array | None = None, k_min: int = 3
     k_min = check_integer(k_min, "k_min", low=1)
     k_max = check_integer(k_max, "k_max", low=k_min + 1)
     if isinstance(hidden, Gram):
-        eigenvalues = streamed_spectrum(hidden, center=True, normalize=None)
+        eigenvalues = streamed_spectrum(hidden, mask, center=True, normalize=None)
         x, xp = check_array(eigenvalues, "eigenvalues")
         degrees: Array = xp.asarray(min(hidden.count - 1, hidden.n_features))
     else:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torchmetrics import Metric
-
+from matropy._core._errors import MissingExtraError
 from matropy._core._validation import check_choice
 from matropy.metrics._representation_statistics import REPRESENTATION_METRICS, representation_statistics
+
+try:
+    import torch
+    from torchmetrics import Metric
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        f"RepresentationMetrics needs {error.name}, which is not installed: pip install 'matropy[torch]'"
+    ) from error
 
 __all__ = ["RepresentationMetrics"]
 
@@ -57,6 +63,8 @@ class RepresentationMetrics(Metric):
     def __init__(self, metrics: Sequence[str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.metrics = tuple(REPRESENTATION_METRICS if metrics is None else metrics)
+        if not self.metrics:
+            raise ValueError("metrics is empty")
         for name in self.metrics:
             check_choice(name, "metrics", REPRESENTATION_METRICS)
         self.add_state("total", torch.zeros(len(self.metrics), dtype=torch.float64), dist_reduce_fx="sum")

@@ -53,6 +53,7 @@ class RepresentationStatistics:
     degenerate: Array
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def representation_statistics(
     hidden: Array, mask: Array | None = None, metrics: Collection[str] = REPRESENTATION_METRICS
 ) -> RepresentationStatistics:
@@ -92,12 +93,10 @@ def representation_statistics(
     if "anisotropy" in metrics:
         cosine, zero = steps.mean_cosine(rows)
         values["anisotropy"] = xp.where(zero, xp.full_like(cosine, np.nan), cosine)
-    if "rankme" in metrics:
-        within = steps.positions(rows) < steps.largest_rank(rows)
-        values["rankme"] = steps.rankme_of(steps.raw_spectrum(rows.x, rows), within, xp)
-    if "alpha_req" in metrics:
-        eigenvalues = steps.raw_spectrum(x, rows)
-        values["alpha_req"] = steps.spectral_decay(eigenvalues, steps.degrees_of_freedom(rows), 3, 100, xp)
+    if {"rankme", "alpha_req"} & set(metrics):
+        raw, about_mean = steps.raw_and_centered_spectra(x, rows)
+        values["rankme"] = steps.rankme_of(raw, steps.positions(rows) < steps.largest_rank(rows), xp)
+        values["alpha_req"] = steps.spectral_decay(about_mean, steps.degrees_of_freedom(rows), 3, 100, xp)
     return RepresentationStatistics(
         values={name: values[name] for name in metrics},
         spectrum=spectrum,

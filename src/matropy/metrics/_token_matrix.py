@@ -7,12 +7,20 @@ is not defined comes out as NaN, and the callers decide.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
+
+from array_api_compat import is_numpy_array
 
 from matropy._core._validation import Array, check_array, check_finite, scalar
 from matropy.linalg import Gram
 from matropy.linalg._norms import gram_eigenvalues, small_gram, square_root
+from matropy.linalg._tridiagonal import raw_and_centered_eigenvalues
+
+_BLOCK = 2**17
+"""States in a block: what a cache holds, where fresh memory for whole matrices would cost more than the arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,20 @@ class Rows:
     keep: Array | None
     count: Array
     xp: Any
+
+    @cached_property
+    def mean(self) -> Array:
+        """The mean token, (..., 1, d)."""
+        return self.xp.sum(self.x, axis=-2, keepdims=True) / self.count[..., None, None]
+
+    @property
+    def blocks(self) -> Iterator[Rows]:
+        """A few tokens at a time."""
+        length = self.x.shape[-2]
+        step = max(1, _BLOCK * length // math.prod(self.x.shape))
+        for start in range(0, length, step):
+            block = (..., slice(start, start + step), slice(None))
+            yield replace(self, x=self.x[block], keep=None if self.keep is None else self.keep[block])
 
 
 def make_rows(hidden: Array, mask: Array | None) -> Rows:
@@ -46,12 +68,15 @@ def checked_rows(hidden: Array, mask: Array | None) -> Rows:
     rows = make_rows(hidden, mask)
     if scalar(rows.xp.min(rows.count)) < 2:
         raise ValueError(f"hidden must have at least two tokens, got {scalar(rows.xp.min(rows.count)):.0f}")
-    check_finite(rows.x, "hidden")
+    # A mean is finite only if all its states are; looking at each of them takes longer than all the rest.
+    if not bool(rows.xp.all(rows.xp.isfinite(rows.mean))):
+        check_finite(rows.x, "hidden")
     return rows
 
 
-def centered(rows: Rows) -> Array:
-    x = rows.x - rows.xp.sum(rows.x, axis=-2, keepdims=True) / rows.count[..., None, None]
+def centered(rows: Rows, mean: Array | None = None) -> Array:
+    """Rows less their mean, or less the given one of the whole that they are a block of."""
+    x = rows.x - (rows.mean if mean is None else mean)
     return x if rows.keep is None else rows.xp.where(rows.keep, x, rows.xp.zeros_like(x))
 
 
@@ -69,17 +94,23 @@ def normalized(x: Array, rows: Rows) -> tuple[Array, Array]:
 
 def unit_rows(x: Array, rows: Rows) -> Array:
     z, degenerate = normalized(x, rows)
+    check_normalizable(degenerate, rows)
+    return z
+
+
+def check_normalizable(degenerate: Array, rows: Rows) -> None:
     if bool(rows.xp.any(degenerate)):
         raise ValueError(
             "hidden holds a token that cannot be normalized: it is zero, or equals the mean of all tokens"
             " (is one token repeated?)"
         )
-    return z
 
 
 def nonzero(x: Array, rows: Rows) -> Array:
+    """``x`` itself, made of ``rows``, unless a matrix of it is zero or what rounding leaves of zero."""
     xp = rows.xp
-    if bool(xp.any(xp.max(xp.max(xp.abs(x), axis=-1), axis=-1) == 0)):
+    largest, raw = (xp.max(xp.max(xp.abs(part), axis=-1), axis=-1) for part in (x, rows.x))
+    if bool(xp.any(largest <= 100 * float(xp.finfo(x.dtype).eps) * raw)):
         raise ValueError("hidden is zero, or all its tokens are the same: it has no spectrum")
     return x
 
@@ -98,10 +129,29 @@ def degrees_of_freedom(rows: Rows) -> Array:
     return rows.xp.clip(rows.count - 1, max=float(rows.x.shape[-1]))
 
 
-def column_norm_sum(z: Array, rows: Rows, top: int | None = None) -> Array:
+def unit_column_squares(rows: Rows) -> Array:
+    """Squared column norms (..., d) of the centered and normalized rows, which are never there all at once."""
     xp = rows.xp
-    norms = xp.sort(xp.linalg.vector_norm(z, axis=-2), axis=-1, descending=True)
-    norms = norms[..., : min(z.shape[-2:])]
+    squares = xp.zeros_like(rows.x[..., 0, :])
+    degenerate = xp.zeros_like(rows.count) > 0
+    for block in rows.blocks:
+        z, flat = normalized(centered(block, rows.mean), block)
+        squares = squares + xp.sum(z * z, axis=-2)
+        degenerate = degenerate | flat
+    check_normalizable(degenerate, rows)
+    return squares
+
+
+def column_norm_sum(z: Array, rows: Rows) -> Array:
+    # vector_norm along columns is an order of magnitude slower in torch.
+    return largest_norm_sum(rows.xp.sum(z * z, axis=-2), rows)
+
+
+def largest_norm_sum(squares: Array, rows: Rows, top: int | None = None) -> Array:
+    xp = rows.xp
+    zero = squares == 0  # the slope of the root is infinite there
+    norms = xp.where(zero, xp.zeros_like(squares), xp.sqrt(xp.where(zero, xp.ones_like(squares), squares)))
+    norms = xp.sort(norms, axis=-1, descending=True)[..., : min(rows.x.shape[-2:])]
     if top is not None:
         norms = norms[..., :top]
     elif rows.keep is not None:
@@ -129,7 +179,16 @@ def raw_spectrum(x: Array, rows: Rows) -> Array:
     return gram_eigenvalues(small_gram(rows.xp.astype(x, rows.xp.float64)), rows.xp)
 
 
-def streamed_spectrum(gram: Gram, *, center: bool, normalize: str | None) -> Array:
+def raw_and_centered_spectra(x: Array, rows: Rows) -> tuple[Array, Array]:
+    """:func:`raw_spectrum` of the states and of the centered states ``x``."""
+    if is_numpy_array(x) and x.ndim == 2:
+        return raw_and_centered_eigenvalues(rows.x.astype("float64"))
+    return raw_spectrum(rows.x, rows), raw_spectrum(x, rows)
+
+
+def streamed_spectrum(gram: Gram, mask: Array | None, *, center: bool, normalize: str | None) -> Array:
+    if mask is not None:
+        raise ValueError("mask applies to an array of hidden states, not to a Gram")
     if center and normalize:
         raise ValueError(
             "a Gram cannot hold rows that are centered and then normalized, since the mean is only known at the end:"

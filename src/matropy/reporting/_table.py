@@ -86,18 +86,20 @@ class Table:
 
     def to_rich(self) -> rich.table.Table:
         """Make the table that ``rich`` prints; brackets in cells are text, not markup."""
+        from rich.box import SIMPLE_HEAD
         from rich.table import Table as RichTable
         from rich.text import Text
 
         table = RichTable(
+            box=SIMPLE_HEAD,
             title=Text(clean(self.title)) if self.title else None,
             caption=Text(clean(self.caption)) if self.caption else None,
             title_justify="left",
             caption_justify="left",
         )
-        for column, justify in zip(self.columns, self.alignments, strict=True):
+        for index, (column, justify) in enumerate(zip(self.columns, self.alignments, strict=True)):
             header = f"{column.name} ({column.unit})" if column.unit else column.name
-            table.add_column(Text(clean(header)), justify=justify)
+            table.add_column(Text(clean(header)), justify=justify, no_wrap=index == 0)
         for cells in self.cells:
             table.add_row(*(Text(clean(cell.text)) for cell in cells))
         return table
