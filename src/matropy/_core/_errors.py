@@ -20,17 +20,17 @@ class MissingExtraError(ImportError):
     """An optional dependency is not installed; the message says which extra brings it."""
 
 
-def require(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import ``module``, or say which extra of matropy brings it.
+def require(module: str, *, purpose: str, extra: str | None = None) -> ModuleType:
+    """Import ``module``, or say what to install.
 
     Parameters
     ----------
     module : str
         Name of the module, for example ``"torch"``.
-    extra : str
-        The extra of matropy that installs it.
     purpose : str
         What it is needed for, as the subject of a sentence: ``"reading GGUF files"``.
+    extra : str, optional
+        The extra of matropy that installs it; None where it has to be installed by its own name.
 
     Returns
     -------
@@ -44,6 +44,7 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
+        package = module if extra is None else f"'matropy[{extra}]'"
         raise MissingExtraError(
-            f"{purpose} needs {error.name or module}, which is not installed: pip install 'matropy[{extra}]'"
+            f"{purpose} needs {error.name or module}, which is not installed: pip install {package}"
         ) from error

@@ -68,7 +68,7 @@ def evaluate(
     _say(f"Loading {model or 'the packaged small model'} (a GGUF file is converted on its first use) ...")
     loaded = load_model(model, gguf_file=gguf_file, dtype=dtype, device=device)
     _say(
-        f"Model: {loaded.name}, {loaded.parameters / 1e6:.0f} M parameters, {loaded.layers} layers of width"
+        f"Model: {loaded.name}, {loaded.parameters:,} parameters, {loaded.layers} layers of width"
         f" {loaded.width}, on {loaded.device} in {loaded.dtype}"
     )
     result = run(

@@ -170,8 +170,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``evaluation.json`` as dicts and lists."""
-        result: dict[str, Any] = msgspec.to_builtins(self)
-        return result
+        plain: dict[str, Any] = msgspec.json.decode(to_json(self))
+        return plain
 
     def table(self) -> Table:
         """The summary as a rich table, with a sketch of every metric's course over the layers."""

@@ -28,7 +28,7 @@ def report(evaluation: Evaluation) -> Page:
         sections.append(
             Section(
                 "Layer by layer",
-                (Grid(_layer_figures(evaluation)), _spectrum_figure(evaluation), _layer_table(evaluation)),
+                (Grid(_layer_figures(evaluation)), *_spectrum_figure(evaluation), _layer_table(evaluation)),
                 lead="Means over texts with their bootstrap 95 % intervals. Index 0 is the embedding, the last index"
                 " the state after the final norm.",
             )
@@ -194,7 +194,7 @@ def _reference(evaluation: Evaluation, name: str) -> tuple[Series, ...]:
     return (Series("isotropic null", x, [level] * len(x), kind="reference"),)
 
 
-def _spectrum_figure(evaluation: Evaluation) -> Figure:
+def _spectrum_figure(evaluation: Evaluation) -> tuple[Figure, ...]:
     layers = evaluation.layers
     chosen = sorted({0, len(layers) // 4, len(layers) // 2, 3 * len(layers) // 4, len(layers) - 1})
     series = []
@@ -203,15 +203,19 @@ def _spectrum_figure(evaluation: Evaluation) -> Figure:
         if spectrum:
             name = f"{layers[position].index} ({layers[position].name})"
             series.append(Series(name, list(range(1, len(spectrum) + 1)), spectrum))
-    return Figure(
-        title="Spectrum of the normalized covariance",
-        x_label="rank",
-        y_label="mean eigenvalue",
-        series=tuple(series),
-        x_scale="log",
-        y_scale="log",
-        caption="The largest eigenvalues, averaged over texts; all of them add up to one. A steep line is strong"
-        " compression, a flat one none.",
+    if not series:
+        return ()
+    return (
+        Figure(
+            title="Spectrum of the normalized covariance",
+            x_label="rank",
+            y_label="mean eigenvalue",
+            series=tuple(series),
+            x_scale="log",
+            y_scale="log",
+            caption="The largest eigenvalues, averaged over texts; all of them add up to one. A steep line is strong"
+            " compression, a flat one none.",
+        ),
     )
 
 

@@ -123,7 +123,7 @@ def load_corpus(
         if items and all(isinstance(item, PathLike) for item in items):
             name, read = _files([Path(item) for item in items], field)
         elif all(isinstance(item, str) for item in items):
-            name, read = f"{len(items)} given texts", lambda: iter(map(str, items))
+            name, read = f"{len(items)} given texts", lambda: _given(items)
         else:
             raise TypeError(
                 "a sequence of texts must hold strings only, a sequence of files Path objects only"
@@ -135,6 +135,11 @@ def _manual() -> Iterator[str]:
     from pydoc_data import topics
 
     return iter([text for _, text in sorted(topics.topics.items())])
+
+
+def _given(texts: Sequence[Any]) -> Iterator[str]:
+    for index, text in enumerate(texts):
+        yield _text(text, f"text {index}")
 
 
 def _files(paths: Sequence[Path], field: str) -> tuple[str, Callable[[], Iterator[str]]]:
@@ -206,7 +211,7 @@ def _field_of_line(
 def _dataset(
     name: str, subset: str | None, split: str, field: str
 ) -> tuple[str, Callable[[], Iterator[str]]]:
-    datasets = require("datasets", extra="llm' 'datasets", purpose="--dataset")
+    datasets = require("datasets", purpose="reading a data set")
     try:
         rows = datasets.load_dataset(name, subset, split=split)
     except Exception as error:  # the library raises many kinds, all of them about what was asked for

@@ -56,7 +56,7 @@ def token_scores(
     losses, entropies = [], []
     start, rows = 0, 16
     with torch.inference_mode():
-        while start < len(targets):
+        while not losses or start < len(targets):
             log_p = head(states[start : start + rows]).float()
             log_p -= log_p.logsumexp(-1, keepdim=True)
             losses.append(-log_p.gather(-1, targets[start : start + rows, None])[:, 0])
@@ -95,6 +95,8 @@ def prediction_head(model: LanguageModel) -> Callable[[torch.Tensor], torch.Tens
         probe = torch.arange(8, device=model.device)[None] % model.vocabulary
         own = model.model(input_ids=probe, use_cache=False).logits.float()
         ours = head(model.model.base_model(input_ids=probe, use_cache=False).last_hidden_state).float()
-    if not torch.allclose(own, ours, rtol=1e-2, atol=1e-2 * float(own.abs().max())):
+    # NaN is not this check's business: the run names the layer that makes it.
+    apart = (own - ours).nan_to_num(0.0).abs().max()
+    if apart > 0.02 * own.nan_to_num(0.0).abs().max():
         raise ValueError(f"{model.architecture} makes its logits in a way that is not supported")
     return head

@@ -56,7 +56,7 @@ def token_windows(
     corpus : iterable of str
         Texts.
     tokenizer : transformers tokenizer
-        Fast ones give the exact bytes that the tokens cover.
+        Fast ones give the bytes that the tokens cover, with all bytes of a character that the last one cuts.
     max_length : int
         Tokens of a text that are used, at least 2.
     context : int, optional

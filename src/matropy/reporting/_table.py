@@ -97,10 +97,12 @@ class Table:
             title_justify="left",
             caption_justify="left",
         )
+        rows = self.cells
         for index, (column, justify) in enumerate(zip(self.columns, self.alignments, strict=True)):
             header = f"{column.name} ({column.unit})" if column.unit else column.name
-            table.add_column(Text(clean(header)), justify=justify, no_wrap=index == 0)
-        for cells in self.cells:
+            names = all(" " not in row[index].text for row in rows)
+            table.add_column(Text(clean(header)), justify=justify, no_wrap=names)
+        for cells in rows:
             table.add_row(*(Text(clean(cell.text)) for cell in cells))
         return table
 
