@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchmetrics  # noqa: F401, so that the two processes have it before their first task
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-5, "bfloat16": 1e-5}
 LIBRARIES = {"numpy": ("float64", "float32", "float16"), "torch": ("float64", "float32", "bfloat16")}
@@ -191,9 +192,11 @@ class TwoProcesses:
         self._folder = tempfile.TemporaryDirectory()
         context = multiprocessing.get_context("spawn")
         self._ranks = context.Queue()
-        for rank in range(2):
-            self._ranks.put(rank)
+        self._ranks.put(0)
+        self._ranks.put(1)
         self._pool = ProcessPoolExecutor(2, context, _join_group, (self._ranks, self._folder.name))
+        # Starting takes seconds, which belong to no test.
+        list(self._pool.map(_meet, range(2)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -212,6 +215,10 @@ def _join_group(ranks: Any, folder: str) -> None:
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=ranks.get(), world_size=2
     )
+
+
+def _meet(_: int) -> None:
+    torch.distributed.barrier()
 
 
 def _share_of_group(metric: Any, arrays: list[np.ndarray], shares: list[list[slice]]) -> Any:

@@ -155,7 +155,7 @@ def test_short_and_repeated_texts_are_skipped_with_their_reason(model):
 
 
 def test_nothing_to_score_is_an_error(model):
-    with pytest.raises(ValueError, match="no text .* can be scored: shorter than two tokens"):
+    with pytest.raises(ValueError, match=r"no text .* can be scored: shorter than two tokens"):
         evaluate(model, ["a", "b"])
 
 

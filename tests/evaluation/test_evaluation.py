@@ -67,7 +67,7 @@ def test_other_and_damaged_files_are_refused_in_one_sentence(saved, change, mess
 
 
 def test_missing_and_cut_files(saved):
-    with pytest.raises(ValueError, match="cannot read .*No such file"):
+    with pytest.raises(ValueError, match=r"cannot read .*No such file"):
         load_evaluation(saved / "other.json")
     path = saved / "evaluation.json"
     path.write_bytes(path.read_bytes()[:100])

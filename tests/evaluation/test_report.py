@@ -1,3 +1,4 @@
+import io
 from dataclasses import replace
 
 import pytest
@@ -50,7 +51,7 @@ def test_nothing_from_outside_is_markup(evaluation):
 
 
 def test_table_fits_eighty_columns(evaluation):
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(evaluation.table())
     text = console.export_text()
     assert "matrix_nuclear_norm_calibrated" in text

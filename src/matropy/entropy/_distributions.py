@@ -90,10 +90,15 @@ def renyi_entropy(p: Array, order: float, *, base: float = math.e) -> Array:
     if order == 0:
         support = xp.sum(xp.astype(p > 0, p.dtype), axis=-1)
         return xp.log(support) / check_base(base)
-    # ln sum p^q = (q-1) ln m + ln(1 + sum p ((p/m)^(q-1) - 1)) with the largest entry m: the sum keeps its digits
-    # near q = 1, and does not come near -1 however large q is.
     order, top = float(order), xp.max(p, axis=-1, keepdims=True)
-    excess = xp.sum(p * xp.expm1((order - 1) * _log_of_support(p / top, xp)), axis=-1)
+    log_ratio = _log_of_support(p / top, xp)
+    if order < 0.5:
+        powers = xp.where(p > 0, xp.exp(order * log_ratio), xp.zeros_like(p))
+        log_sum = xp.log(xp.sum(powers, axis=-1)) + order * xp.log(top[..., 0])
+        return log_sum / ((1 - order) * check_base(base))
+    # ln sum p^q = (q-1) ln m + ln(1 + sum p ((p/m)^(q-1) - 1)) with the largest entry m: the sum keeps its digits
+    # near q = 1, and does not come near -1 however large q is. (For small q its terms could overflow.)
+    excess = xp.sum(p * xp.expm1((order - 1) * log_ratio), axis=-1)
     return (xp.log1p(excess) / (1 - order) - xp.log(top[..., 0])) / check_base(base)
 
 

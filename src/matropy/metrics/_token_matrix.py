@@ -19,7 +19,7 @@ from matropy.linalg import Gram
 from matropy.linalg._norms import gram_eigenvalues, small_gram, square_root
 from matropy.linalg._tridiagonal import raw_and_centered_eigenvalues
 
-_BLOCK = 2**17
+_BLOCK = 2**19
 """States in a block: what a cache holds, where fresh memory for whole matrices would cost more than the arithmetic."""
 
 
@@ -68,8 +68,8 @@ def checked_rows(hidden: Array, mask: Array | None) -> Rows:
     rows = make_rows(hidden, mask)
     if scalar(rows.xp.min(rows.count)) < 2:
         raise ValueError(f"hidden must have at least two tokens, got {scalar(rows.xp.min(rows.count)):.0f}")
-    # A mean is finite only if all its states are; looking at each of them takes longer than all the rest.
-    if not bool(rows.xp.all(rows.xp.isfinite(rows.mean))):
+    # The sum is finite only if every state is, and looking at each of them takes longer than all the rest.
+    if not math.isfinite(scalar(rows.xp.sum(rows.mean))):
         check_finite(rows.x, "hidden")
     return rows
 
@@ -81,15 +81,25 @@ def centered(rows: Rows, mean: Array | None = None) -> Array:
 
 
 def normalized(x: Array, rows: Rows) -> tuple[Array, Array]:
-    """Rows of ``x`` over their norms, and which matrices hold a row that rounding alone could have made."""
+    """Rows of ``x`` over their norms, and which matrices hold a row that cannot be normalized."""
+    norms = rows.xp.linalg.vector_norm(x, axis=-1, keepdims=True)
+    divisors, degenerate = nonzero_norms(norms, rows, rows.x if x is rows.x else rows.mean)
+    return x / divisors, degenerate
+
+
+def nonzero_norms(norms: Array, rows: Rows, origin: Array) -> tuple[Array, Array]:
+    """Norms (..., N, 1) with 1 for those of no meaning, and which matrices hold such a row.
+
+    That is a norm as small as the rounding of what was subtracted, ``origin``, or one whose square underflows.
+    """
     xp = rows.xp
-    norms = xp.linalg.vector_norm(x, axis=-1, keepdims=True)
-    raw = norms if x is rows.x else xp.linalg.vector_norm(rows.x, axis=-1, keepdims=True)
-    flat = norms <= 100 * float(xp.finfo(x.dtype).eps) * raw
-    z = x / xp.where(flat, xp.ones_like(norms), norms)
+    numbers = xp.finfo(norms.dtype)
+    rounding = 100 * float(numbers.eps) * xp.linalg.vector_norm(origin, axis=-1, keepdims=True)
+    flat = norms <= xp.clip(rounding, min=float(numbers.smallest_normal) ** 0.5)
+    norms = xp.where(flat, xp.ones_like(norms), norms)
     if rows.keep is not None:
         flat = flat & rows.keep
-    return z, xp.any(flat[..., 0], axis=-1)
+    return norms, xp.any(flat[..., 0], axis=-1)
 
 
 def unit_rows(x: Array, rows: Rows) -> Array:
@@ -132,25 +142,28 @@ def degrees_of_freedom(rows: Rows) -> Array:
 def unit_column_squares(rows: Rows) -> Array:
     """Squared column norms (..., d) of the centered and normalized rows, which are never there all at once."""
     xp = rows.xp
-    squares = xp.zeros_like(rows.x[..., 0, :])
-    degenerate = xp.zeros_like(rows.count) > 0
+    total, degenerate = 0, False
     for block in rows.blocks:
-        z, flat = normalized(centered(block, rows.mean), block)
-        squares = squares + xp.sum(z * z, axis=-2)
+        x = centered(block, rows.mean)
+        squares = x * x
+        norms = xp.sqrt(xp.sum(squares, axis=-1, keepdims=True))
+        norms, flat = nonzero_norms(norms, block, rows.mean)
+        total = total + ((1 / (norms * norms)).mT @ squares)[..., 0, :]
         degenerate = degenerate | flat
     check_normalizable(degenerate, rows)
-    return squares
+    return total
 
 
 def column_norm_sum(z: Array, rows: Rows) -> Array:
     # vector_norm along columns is an order of magnitude slower in torch.
-    return largest_norm_sum(rows.xp.sum(z * z, axis=-2), rows)
+    blocks = replace(rows, x=z).blocks
+    return largest_norm_sum(sum(rows.xp.sum(block.x * block.x, axis=-2) for block in blocks), rows)
 
 
 def largest_norm_sum(squares: Array, rows: Rows, top: int | None = None) -> Array:
     xp = rows.xp
-    zero = squares == 0  # the slope of the root is infinite there
-    norms = xp.where(zero, xp.zeros_like(squares), xp.sqrt(xp.where(zero, xp.ones_like(squares), squares)))
+    # The root has no slope at zero, a column without any state.
+    norms = xp.sqrt(xp.clip(squares, min=float(xp.finfo(squares.dtype).smallest_normal)))
     norms = xp.sort(norms, axis=-1, descending=True)[..., : min(rows.x.shape[-2:])]
     if top is not None:
         norms = norms[..., :top]

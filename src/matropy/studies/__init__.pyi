@@ -1,5 +1,6 @@
 from ._catalog import Method as Method
 from ._catalog import catalog as catalog
+from ._catalog import catalog_table as catalog_table
 from ._contract import Claim as Claim
 from ._contract import Measured as Measured
 from ._contract import Paper as Paper

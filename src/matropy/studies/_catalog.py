@@ -7,9 +7,10 @@ import importlib.util
 from dataclasses import dataclass
 
 from matropy._core._errors import InputError
+from matropy.reporting import Column, Table
 from matropy.studies._contract import Study
 
-__all__ = ["Method", "catalog", "find_method"]
+__all__ = ["Method", "catalog", "catalog_table", "find_method"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,24 @@ def find_method(name: str) -> Method:
     names = [method.study for method in _METHODS]
     close = difflib.get_close_matches(name, names, n=3) or names
     raise InputError(f"there is no study {name!r}; there is {', '.join(close)}")
+
+
+def catalog_table() -> Table:
+    """The methods as a table, for the terminal."""
+    return Table(
+        "Methods",
+        (Column("#"), Column("Study"), Column("Method"), Column("Room"), Column("Study runs")),
+        tuple(
+            (
+                method.seed,
+                method.study,
+                method.title,
+                method.room,
+                "yes" if method.available else "not built yet",
+            )
+            for method in _METHODS
+        ),
+    )
 
 
 _METHODS = (

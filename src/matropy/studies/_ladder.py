@@ -26,6 +26,8 @@ from matropy.lm import load_corpus
 __all__ = ["LADDER", "Ladder", "Rung", "train_ladder"]
 
 _HELD_OUT_EVERY = 6
+_RATE_TIMES_WIDTH = 0.2
+"""Wider models take smaller steps, in inverse proportion (Yang and Hu, 2021)."""
 _RECIPE = 1
 """Counts changes of the training function that give other weights."""
 
@@ -87,8 +89,8 @@ def train_ladder(
 ) -> Ladder:
     """Train one small causal model a rung, all on the same bytes in the same order, or find them in the cache.
 
-    The models are Llama decoders over the 256 bytes with tied embeddings, in float32, trained by AdamW with one
-    learning rate, a linear warm-up and a cosine decay on the Python manual (``pydoc_data.topics``). Every sixth
+    The models are Llama decoders over the 256 bytes with tied embeddings, in float32, trained by AdamW with a
+    learning rate of 0.2 over the width, a linear warm-up and a cosine decay on the Python manual (``pydoc_data.topics``). Every sixth
     topic is held out whole, and what the manual repeats of it elsewhere is not trained on. Each model is trained in
     one thread, so the number of cores changes nothing; each is saved when it is done, so an interrupted call goes
     on with the next one.
@@ -210,7 +212,9 @@ def _train(
     torch.set_num_threads(1)
     try:
         model = _new_model(rung, length, seed).to(recipe["device"])
-        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95), weight_decay=0.1)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=_RATE_TIMES_WIDTH / rung.width, betas=(0.9, 0.95), weight_decay=0.1
+        )
         warmup = max(1, steps // 10)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,

@@ -18,7 +18,7 @@ from matropy.studies._run import Scale
 if TYPE_CHECKING:
     import rich.table
 
-__all__ = ["StudyResult", "json_schema"]
+__all__ = ["StudyResult"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class StudyResult:
             tuple(
                 (
                     verdict.claim,
-                    _outcome(verdict),
+                    _outcome(verdict, self.scale),
                     _measured(verdict),
                     None if verdict.published is None else str(verdict.published),
                     ", ".join(part for part in (verdict.origin, verdict.where) if part),
@@ -149,25 +149,16 @@ class StudyResult:
             raise InputError(f"{file} is not the result of a study: {error}") from error
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of ``study.json``, made from the types."""
-    schema = msgspec.json.schema(StudyResult, schema_hook=_schema_of_cell)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _schema_of_cell(cell: type) -> dict[str, Any]:
-    """A cell of a table: text, a number, a truth value, null, or a link as an object."""
-    return {"type": ["string", "number", "boolean", "null", "object"]}
-
-
 def _cell(value: Any) -> object:
     return Link(**value) if isinstance(value, dict) else value
 
 
-def _outcome(verdict: Verdict) -> str:
+def _outcome(verdict: Verdict, scale: Scale) -> str:
+    if verdict.outcome == "not measured" or scale == "smoke":
+        return verdict.outcome
     if verdict.changed:
-        return f"{verdict.outcome} (recorded: {verdict.expected})"
-    return f"{verdict.outcome}, as recorded" if verdict.outcome == "refuted" else verdict.outcome
+        return f"{verdict.outcome}, recorded: {verdict.expected}"
+    return "refuted, as recorded" if verdict.outcome == "refuted" else "holds"
 
 
 def _measured(verdict: Verdict) -> str | None:

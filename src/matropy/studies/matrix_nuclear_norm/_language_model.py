@@ -39,7 +39,9 @@ def measure_packaged_model(run: Run) -> Measured:
         return Measured({})
     path = run.data(*WIKIPEDIA)
     texts = list(load_corpus(path, limit=8))
-    return measure_model(run, model, texts, tokens=256, lengths=(32, 64, 128, 256, 512), known=path is not None)
+    return measure_model(
+        run, model, texts, tokens=256, lengths=(32, 64, 128, 256, 512), known=path is not None
+    )
 
 
 def measure_model(
@@ -48,7 +50,9 @@ def measure_model(
     """Measure any model; ``known`` says whether these are the texts that the recorded figures are of."""
     with run.progress("Evaluating", 3 + len(lengths) + 3, "evaluations") as bar:
 
-        def step(name: str, texts: Sequence[str], layers: str, metrics: Sequence[str], tokens: int) -> dict[str, list[float]]:
+        def step(
+            name: str, texts: Sequence[str], layers: str, metrics: Sequence[str], tokens: int
+        ) -> dict[str, list[float]]:
             values = run.step(name, lambda: _evaluate(model, texts, layers, metrics, tokens))
             bar.advance()
             return values
@@ -63,7 +67,10 @@ def measure_model(
         }
     values = {f"norm_length_{n}": of["matrix_nuclear_norm"][-1] for n, of in by_length.items()}
     for order, of in by_order.items():
-        values |= {f"norm_{order}": of["matrix_nuclear_norm"][-1], f"entropy_{order}": of["matrix_entropy"][-1]}
+        values |= {
+            f"norm_{order}": of["matrix_nuclear_norm"][-1],
+            f"entropy_{order}": of["matrix_entropy"][-1],
+        }
     if known:
         values |= {f"wikipedia_{name}": of[-1] for name, of in whole.items()}
         values |= {f"wikipedia_4_{name}": of[-1] for name, of in few.items()}
@@ -114,7 +121,12 @@ def _summary_table(title: str, whole: dict[str, list[float]], texts: int, tokens
 def _order_table(title: str, by_order: dict[str, dict[str, list[float]]]) -> Table:
     return Table(
         "Order of words",
-        (Column("Words"), Column("Matrix nuclear-norm"), Column("Matrix entropy", "nats"), Column("Loss", "nats")),
+        (
+            Column("Words"),
+            Column("Matrix nuclear-norm"),
+            Column("Matrix entropy", "nats"),
+            Column("Loss", "nats"),
+        ),
         tuple(
             (order, of["matrix_nuclear_norm"][-1], of["matrix_entropy"][-1], of["loss"][-1])
             for order, of in by_order.items()

@@ -13,7 +13,12 @@ from matropy.studies._contract import Measured
 from matropy.studies._ladder import LADDER, Ladder, Rung, train_ladder
 from matropy.studies._run import Run
 
-_METRICS = ("matrix_nuclear_norm", "matrix_nuclear_norm_calibrated", "matrix_entropy_relative", "matrix_entropy_calibrated")
+_METRICS = (
+    "matrix_nuclear_norm",
+    "matrix_nuclear_norm_calibrated",
+    "matrix_entropy_relative",
+    "matrix_entropy_calibrated",
+)
 _LARGER = (Rung(256, 4), Rung(384, 6), Rung(512, 8), Rung(640, 10))
 
 
@@ -56,7 +61,11 @@ def _evaluate(ladder: Ladder, index: int, run: Run) -> dict[str, float]:
     passages = ladder.held_out[:8] if run.scale == "smoke" else ladder.held_out
     trained = evaluate(model, passages, layers="last", metrics=(*_METRICS, "loss"), max_length=length)
     untrained = evaluate(
-        model.untrained(run.seed), passages, layers="last", metrics=["matrix_entropy_relative"], max_length=length
+        model.untrained(run.seed),
+        passages,
+        layers="last",
+        metrics=["matrix_entropy_relative"],
+        max_length=length,
     )
     means = {name: summary.mean for name, summary in trained.summary.items()}
     before = untrained.summary["matrix_entropy_relative"].mean

@@ -87,7 +87,9 @@ def _time_shape(n: int, d: int, run: Run) -> dict[str, float]:
         "norm_speedup": ratio("entropy_by_svd", "matrix_nuclear_norm"),
         "entropy_speedup": ratio("entropy_by_svd", "matrix_entropy"),
         "norm_against_columns": ratio("norm_by_columns", "matrix_nuclear_norm"),
-        "entropy_difference": abs(float(functions["entropy_by_svd"]()) - float(functions["matrix_entropy"]())),
+        "entropy_difference": abs(
+            float(functions["entropy_by_svd"]()) - float(functions["matrix_entropy"]())
+        ),
     }
 
 
@@ -110,7 +112,9 @@ def _table(timings: dict[tuple[int, int], dict[str, float]]) -> Table:
             Column("Width"),
             Column("Norm", help="matrix_nuclear_norm against entropy by SVD.", digits=3),
             Column("Exact entropy", help="matrix_entropy against entropy by SVD.", digits=3),
-            Column("Norm, both", help="matrix_nuclear_norm against the column norms as in the paper.", digits=3),
+            Column(
+                "Norm, both", help="matrix_nuclear_norm against the column norms as in the paper.", digits=3
+            ),
         ),
         tuple(
             (n, d, timing["norm_speedup"], timing["entropy_speedup"], timing["norm_against_columns"])
