@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Set before anything imports NumPy or torch, and inherited by child processes.
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", HF_HUB_OFFLINE="1")
 sys.path.append(str(Path(__file__).parent))
 
 settings.register_profile("matropy", deadline=None, derandomize=True, max_examples=60)

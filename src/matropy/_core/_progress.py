@@ -63,13 +63,13 @@ def progress(title: str, total: float, unit: str = "") -> Iterator[Progress]:
     if not console.is_terminal:
         yield _Lines(title, total, unit)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
         TextColumn(unit),
         TimeRemainingColumn(),
         console=console,

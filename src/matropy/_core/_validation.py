@@ -31,12 +31,13 @@ def check_array(
         If it has too few or too many axes, or is empty.
     """
     if not is_array_api_obj(x):
+        came = type(x).__name__
         try:
             x = np.asarray(x)
         except ValueError as error:
             raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from error
         if x.dtype == object:
-            raise TypeError(f"{name} must be an array of numbers, got {type(x).__name__} of objects")
+            raise TypeError(f"{name} must be an array of numbers, got {came}")
     xp = array_namespace(x)
     if xp.isdtype(x.dtype, "complex floating"):
         if not allow_complex:

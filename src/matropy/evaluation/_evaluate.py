@@ -55,7 +55,7 @@ def evaluate(
     Parameters
     ----------
     model : LanguageModel, path, str or None
-        What :func:`load_model` takes; None is the packaged small model.
+        What :func:`matropy.load_model` takes; None is the packaged small model.
     texts : Corpus, path, sequence of str or None
         What :func:`matropy.lm.load_corpus` takes; None is the Python manual.
     layers : "all", "last" or sequence of int

@@ -46,8 +46,8 @@ MEASURES = {
         "Matrix nuclear-norm, calibrated",
         "",
         "The matrix nuclear-norm over its value for Gaussian states of the same shape.",
-        "1 for states without structure.",
-        "Shares the surrogate's dependence on the feature axes.",
+        "1 for states without structure; structured states may exceed it.",
+        "Shares the surrogate's dependence on the feature axes; prefer the calibrated entropy to compare models.",
     ),
     "matrix_nuclear_norm_exact": Metric(
         "Nuclear norm, exact",

@@ -95,6 +95,7 @@ class Run:
         self.metrics_seconds: float | None = 0.0 if model.device.type == "cpu" else None
         self._head = prediction_head(model) if scores else None
         self._open: dict[int, _Text] = {}
+        self._texts_read = self._tokens_read = 0
 
     def all_batches(self, progress: Progress) -> None:
         """Run every text through the model.
@@ -110,7 +111,9 @@ class Run:
         with measuring(self.model.device, self.measures) as measure:
             for batch in batched_windows(self._measurable(windows), self.batch_tokens):
                 self._batch(batch, measure)
-                progress.advance(sum(1 / window.parts for window in batch))
+                # The batch's part of all tokens, told in texts: long texts come first, so counting them would mislead.
+                tokens = sum(len(window.ids) for window in batch)
+                progress.advance(tokens * self._texts_read / self._tokens_read)
         self.skipped.sort(key=lambda text: text.index)
         if not self.scored:
             raise InputError(f"no text of {self.corpus.name} can be scored: {self.skipped[0].reason}")
@@ -118,7 +121,9 @@ class Run:
     def _measurable(self, windows: Iterable[Window]) -> Iterable[Window]:
         """Open every text at its first window; pass on the windows with two rows to measure."""
         for window in windows:
+            self._tokens_read += len(window.ids)
             if window.part == 0:
+                self._texts_read += 1
                 shape = (len(self.layers), len(self.measures))
                 spectra = np.zeros((len(self.layers), SPECTRUM_LENGTH))
                 self._open[window.text] = _Text(
