@@ -95,7 +95,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                 single="<bos> $A", special_tokens=[("<bos>", vocabulary["<bos>"])]
             )
         return transformers.PreTrainedTokenizerFast(
-            tokenizer_object=fast, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
+            tokenizer_object=fast, **{f"{name}_token": f"<{name}>" for name in ("bos", "eos", "pad")}
         )
 
     def save(architecture: str = "llama", **config: Any) -> Path:

@@ -2,8 +2,10 @@
 
 A test module lists its cases and inherits the checks::
 
-    class TestVendi(MetricTester):
-        cases = {"cosine": Case(inputs=(rows,), metric=VendiScore, metric_reference=vendi_by_eigenvalues)}
+    cases = {"cosine": Case(inputs=(rows,), metric=VendiScore, metric_reference=vendi_by_eigenvalues)}
+
+
+    class TestVendi(MetricTester, cases=cases): ...
 
 The inputs are float64 NumPy arrays (and masks or codes of other types) whose first axis counts the samples. Each
 precision sees the inputs rounded to it, and so does the reference, which computes in float64.
@@ -17,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,9 +66,7 @@ class Case:
         """All at once, one by one, and in uneven pieces."""
         cuts = {"one batch": [0, self.samples], "one by one": list(range(self.samples + 1))}
         cuts["uneven"] = sorted({0, 1, self.samples // 2 + 1, self.samples})
-        return {
-            name: [slice(a, b) for a, b in zip(at, at[1:], strict=False)] for name, at in cuts.items()
-        }
+        return {name: [slice(*pair) for pair in pairwise(at)] for name, at in cuts.items()}
 
     def rounded(self, library: str, dtype: str) -> tuple[list[Any], list[np.ndarray]]:
         """The inputs in one library and precision, and what the reference is given: their values in float64."""
@@ -99,19 +100,22 @@ class Case:
 
 
 class MetricTester:
-    """The checks; a subclass whose name starts with ``Test`` gives ``cases``."""
+    """The checks; a subclass whose name starts with ``Test`` gives the cases."""
 
     cases: Mapping[str, Case]
 
-    def __init_subclass__(cls) -> None:
-        """Drop the checks that no case asks for."""
+    def __init_subclass__(cls, cases: Mapping[str, Case]) -> None:
+        """Take the cases and drop the checks that none of them asks for."""
+        cls.cases = cases
         for check in [name for name in dir(cls) if name.startswith("test_")]:
             if not cls._cases_of(check):
                 setattr(cls, check, None)
 
     @classmethod
     def _cases_of(cls, check: str) -> dict[str, Case]:
-        wanted = {"function": "function", "gradient": "differentiable", "metric": "metric"}[check.split("_")[1]]
+        wanted = {"function": "function", "gradient": "differentiable", "metric": "metric"}[
+            check.split("_")[1]
+        ]
         return {name: case for name, case in cls.cases.items() if getattr(case, wanted)}
 
     @classmethod
@@ -225,4 +229,8 @@ def _share_of_group(metric: Any, arrays: list[np.ndarray], shares: list[list[sli
     for batch in shares[torch.distributed.get_rank()]:
         metric.update(*(torch.from_numpy(array[batch]) for array in arrays))
     result = metric.compute()
-    return {name: value.numpy() for name, value in result.items()} if isinstance(result, dict) else result.numpy()
+    return (
+        {name: value.numpy() for name, value in result.items()}
+        if isinstance(result, dict)
+        else result.numpy()
+    )

@@ -94,8 +94,8 @@ def make_cases():
             )
 
 
-class TestMeasures(MetricTester):
-    cases = dict(make_cases())
+class TestMeasures(MetricTester, cases=dict(make_cases())):
+    """Every measure on every shape and mask."""
 
 
 # Acceptance: closed forms.
@@ -293,7 +293,11 @@ def test_a_gram_of_other_treatment_is_refused_by_name(measure, treatment, messag
 
 @pytest.mark.parametrize(
     ("measure", "treatment"),
-    [(partial(matrix_entropy, normalize=None), {"center": True}), (rankme, {}), (alpha_req, {"center": True})],
+    [
+        (partial(matrix_entropy, normalize=None), {"center": True}),
+        (rankme, {}),
+        (alpha_req, {"center": True}),
+    ],
 )
 def test_a_gram_takes_no_mask_and_must_hold_something(measure, treatment):
     with pytest.raises(ValueError, match="mask applies to an array"):
@@ -406,7 +410,9 @@ def test_anisotropy_of_tokens_that_all_point_the_same_way():
     assert anisotropy([[1.0, 2.0], [-1.0, -2.0]]) == pytest.approx(-1)
 
 
-@pytest.mark.parametrize(("top", "error"), [(0, ValueError), (10, ValueError), (-1, ValueError), (2.5, TypeError)])
+@pytest.mark.parametrize(
+    ("top", "error"), [(0, ValueError), (10, ValueError), (-1, ValueError), (2.5, TypeError)]
+)
 def test_top_out_of_range(top, error):
     with pytest.raises(error, match="top must be"):
         matrix_nuclear_norm(states(9, 12), top=top)

@@ -196,8 +196,10 @@ def _gguf_path(path_or_id: str | os.PathLike[str] | None, gguf_file: str | None)
 
 
 def _load_hugging_face(path_or_id: str, gguf_file: str | None, dtype: str, device: Any) -> LanguageModel:
-    tokenizer, model = _from_pretrained(path_or_id, dtype, gguf_file)
     folder = Path(path_or_id)
+    if folder.is_dir() and not any([*folder.glob("*token*"), *folder.glob("vocab*")]):
+        raise InputError(f"the folder {folder} holds no tokenizer")
+    tokenizer, model = _from_pretrained(path_or_id, dtype, gguf_file)
     name = folder.resolve().name if folder.is_dir() else path_or_id
     return LanguageModel(
         model.to(device).eval(), tokenizer, name, path_or_id, sha256=_sha256(_weights(path_or_id, model))

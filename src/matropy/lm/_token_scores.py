@@ -53,12 +53,12 @@ def token_scores(
     """
     import torch
 
-    losses, entropies = [], []
+    losses: list[torch.Tensor] = []
+    entropies: list[torch.Tensor] = []
     start, rows = 0, 16
     with torch.inference_mode():
         while not losses or start < len(targets):
-            log_p = head(states[start : start + rows]).float()
-            log_p -= log_p.logsumexp(-1, keepdim=True)
+            log_p = head(states[start : start + rows]).float().log_softmax(-1)
             losses.append(-log_p.gather(-1, targets[start : start + rows, None])[:, 0])
             # A class of probability zero may stand at -inf, which must not meet that zero.
             p = log_p.exp()

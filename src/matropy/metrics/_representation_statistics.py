@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from array_api_compat import device
 from numpy.typing import NDArray
 
 from matropy._core._validation import Array
@@ -61,10 +62,10 @@ def representation_statistics(
     rows = steps.make_rows(hidden, mask)
     xp, width = rows.xp, rows.x.shape[-1]
     finite = xp.all(xp.all(xp.isfinite(rows.x), axis=-1), axis=-1)
-    # Eigenvalue routines fail on NaN; a matrix that holds one becomes zero, and its flag says so.
-    rows = replace(rows, x=xp.where(finite[..., None, None], rows.x, xp.zeros_like(rows.x)))
-    x = steps.centered(rows)
-    z, degenerate = steps.normalized(x, rows)
+    if not (str(device(rows.x)) == "cpu" and bool(xp.all(finite))):
+        # Eigenvalue routines fail on NaN; a matrix that holds one becomes zero, and its flag says so.
+        rows = replace(rows, x=xp.where(finite[..., None, None], rows.x, xp.zeros_like(rows.x)))
+    z, degenerate = steps.normalized(steps.centered(rows), rows)
     values: dict[str, Array] = {}
     spectrum = None
 
@@ -90,11 +91,12 @@ def representation_statistics(
         values["effective_rank"] = xp.exp(entropy)
         values["renyi_entropy_2"] = xp.log(participation)
         values["participation_ratio"] = participation
+    del z  # as large as the states
     if "anisotropy" in metrics:
         cosine, zero = steps.mean_cosine(rows)
         values["anisotropy"] = xp.where(zero, xp.full_like(cosine, np.nan), cosine)
     if {"rankme", "alpha_req"} & set(metrics):
-        raw, about_mean = steps.raw_and_centered_spectra(x, rows)
+        raw, about_mean = steps.raw_and_centered_spectra(rows)
         values["rankme"] = steps.rankme_of(raw, steps.positions(rows) < steps.largest_rank(rows), xp)
         values["alpha_req"] = steps.spectral_decay(about_mean, steps.degrees_of_freedom(rows), 3, 100, xp)
     return RepresentationStatistics(

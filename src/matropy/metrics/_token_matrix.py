@@ -146,7 +146,7 @@ def unit_column_squares(rows: Rows) -> Array:
     for block in rows.blocks:
         x = centered(block, rows.mean)
         squares = x * x
-        norms = xp.sqrt(xp.sum(squares, axis=-1, keepdims=True))
+        norms = root(xp.sum(squares, axis=-1, keepdims=True), xp)
         norms, flat = nonzero_norms(norms, block, rows.mean)
         total = total + ((1 / (norms * norms)).mT @ squares)[..., 0, :]
         degenerate = degenerate | flat
@@ -162,14 +162,17 @@ def column_norm_sum(z: Array, rows: Rows) -> Array:
 
 def largest_norm_sum(squares: Array, rows: Rows, top: int | None = None) -> Array:
     xp = rows.xp
-    # The root has no slope at zero, a column without any state.
-    norms = xp.sqrt(xp.clip(squares, min=float(xp.finfo(squares.dtype).smallest_normal)))
-    norms = xp.sort(norms, axis=-1, descending=True)[..., : min(rows.x.shape[-2:])]
+    norms = xp.sort(root(squares, xp), axis=-1, descending=True)[..., : min(rows.x.shape[-2:])]
     if top is not None:
         norms = norms[..., :top]
     elif rows.keep is not None:
         norms = xp.where(positions(rows) < largest_rank(rows), norms, xp.zeros_like(norms))
     return xp.sum(norms, axis=-1) / rows.count
+
+
+def root(squares: Array, xp: Any) -> Array:
+    """Square root with a slope of zero at zero, like that of a norm."""
+    return xp.sqrt(xp.clip(squares, min=float(xp.finfo(squares.dtype).smallest_normal)))
 
 
 def unit_spectrum(z: Array, rows: Rows) -> Array:
@@ -192,11 +195,24 @@ def raw_spectrum(x: Array, rows: Rows) -> Array:
     return gram_eigenvalues(small_gram(rows.xp.astype(x, rows.xp.float64)), rows.xp)
 
 
-def raw_and_centered_spectra(x: Array, rows: Rows) -> tuple[Array, Array]:
-    """:func:`raw_spectrum` of the states and of the centered states ``x``."""
+def raw_and_centered_spectra(rows: Rows) -> tuple[Array, Array]:
+    """:func:`raw_spectrum` of the states as they are and about their mean, from one product."""
+    xp = rows.xp
+    x = xp.astype(rows.x, xp.float64)
     if is_numpy_array(x) and x.ndim == 2:
-        return raw_and_centered_eigenvalues(rows.x.astype("float64"))
-    return raw_spectrum(rows.x, rows), raw_spectrum(x, rows)
+        return raw_and_centered_eigenvalues(x)
+    gram = small_gram(x)
+    count = xp.astype(rows.count, xp.float64)[..., None, None]
+    if x.shape[-2] <= x.shape[-1]:
+        ones = xp.ones_like(x[..., :1]) if rows.keep is None else xp.astype(rows.keep, xp.float64)
+        del x
+        means = gram @ ones / count
+        shift = means @ ones.mT
+        centered_gram = gram - shift - shift.mT + (ones.mT @ means / count) * (ones @ ones.mT)
+    else:
+        mean = xp.sum(x, axis=-2, keepdims=True) / count
+        centered_gram = gram - count * (mean.mT @ mean)
+    return gram_eigenvalues(gram, xp), gram_eigenvalues(centered_gram, xp)
 
 
 def streamed_spectrum(gram: Gram, mask: Array | None, *, center: bool, normalize: str | None) -> Array:
