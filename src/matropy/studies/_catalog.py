@@ -97,15 +97,9 @@ def catalog_table() -> Table:
     """The methods as a table, for the terminal."""
     return Table(
         "Methods",
-        (Column("#"), Column("Study"), Column("Method"), Column("Room"), Column("Study runs")),
+        (Column("#"), Column("Study"), Column("Runs"), Column("Method")),
         tuple(
-            (
-                method.seed,
-                method.study,
-                method.title,
-                method.room,
-                "yes" if method.available else "not built yet",
-            )
+            (method.seed, method.study, "yes" if method.available else "not yet", method.title)
             for method in _METHODS
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matropy.reporting import Column, Facts, Link, Page, Section, Table
+from matropy.reporting import Column, Facts, Grid, Link, Page, Section, Table
 from matropy.studies._result import StudyResult
 from matropy.studies._scorecard import Scorecard
 
@@ -15,10 +15,15 @@ def study_page(result: StudyResult) -> Page:
         Section("", (_facts(result),)),
         Section(
             "Claims",
-            (result.claims_table(),),
-            lead="Written down before anything ran; refuted as recorded means that an earlier run found the same.",
+            (result.claims_table("paper", "theory"),),
+            lead="Of the paper and of theory, written down before the run; refuted as recorded means that an earlier run found the same.",
         ),
-        Section("Plots", (*result.plots, *result.heat_maps)),
+        Section(
+            "Guards",
+            (result.claims_table("peer", "own"),),
+            lead="Earlier figures of ours, or of a peer, that should come out again.",
+        ),
+        Section("Plots", (Grid((*result.plots, *result.heat_maps)),)),
         Section("Tables", tuple(result.tables)),
         Section(
             "Departures", (_departures(result),), lead="Where this setting differs from the published one."
@@ -45,7 +50,7 @@ def scorecard_page(scorecard: Scorecard) -> Page:
         (
             ("Studies run", len(results), f"of {len(scorecard.methods_table().rows)} methods"),
             ("Claims that hold", holds, f"of {holds + refuted} of the papers and of theory"),
-            ("Verdicts changed", sum(verdict.changed for result in results for verdict in result.verdicts)),
+            ("Verdicts changed", sum(len(result.changes) for result in results), "against the recorded ones"),
         )
     )
     return Page(
@@ -59,17 +64,15 @@ def scorecard_page(scorecard: Scorecard) -> Page:
 def _facts(result: StudyResult) -> Facts:
     holds, refuted = (result.count(outcome, "paper", "theory") for outcome in ("holds", "refuted"))
     guards, broken = (result.count(outcome, "own", "peer") for outcome in ("holds", "refuted"))
-    changed = sum(verdict.changed for verdict in result.verdicts)
-    items: list[tuple[str, object] | tuple[str, object, str]] = [
-        ("Claims that hold", f"{holds} of {holds + refuted}", "of the paper and of theory"),
-        ("Our guards", f"{guards} of {guards + broken}", "earlier figures that came out again"),
-        ("Not measured", result.count("not measured"), "for want of data, a model or time"),
-        ("Changed verdicts", changed if result.scale != "smoke" else None, "against the recorded ones"),
-        ("Scale", result.scale, f"{result.seconds:,.0f} s"),
-    ]
-    if result.paper.url:
-        items.append(("Paper", Link(f"arXiv {result.paper.arxiv}", result.paper.url)))
-    return Facts(tuple(items))
+    return Facts(
+        (
+            ("Claims that hold", f"{holds} of {holds + refuted}", "of the paper and of theory"),
+            ("Our guards", f"{guards} of {guards + broken}", "earlier figures that came out again"),
+            ("Not measured", result.count("not measured"), "for want of data, a model or time"),
+            ("Verdicts changed", len(result.changes), "against the recorded ones"),
+            ("Scale", result.scale, f"{result.seconds:,.0f} s"),
+        )
+    )
 
 
 def _citation(result: StudyResult) -> str:
@@ -94,8 +97,13 @@ def _values(result: StudyResult) -> Table:
 
 
 def _environment(result: StudyResult) -> Table:
-    return Table("", (Column("What"), Column("Which")), tuple(result.environment.items()))
+    rows: list[tuple[object, ...]] = list(result.environment.items())
+    if result.paper.url:
+        rows.insert(0, ("paper", Link(f"arXiv {result.paper.arxiv}", result.paper.url)))
+    return Table("", (Column("What"), Column("Which")), tuple(rows))
 
 
 def _has_content(block: object) -> bool:
-    return not isinstance(block, Table) or bool(block.rows)
+    if isinstance(block, Table):
+        return bool(block.rows)
+    return not isinstance(block, Grid) or bool(block.figures)

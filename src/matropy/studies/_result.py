@@ -18,7 +18,7 @@ from matropy.studies._run import Scale
 if TYPE_CHECKING:
     import rich.table
 
-__all__ = ["StudyResult"]
+__all__ = ["StudyResult", "with_columns"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,14 @@ class StudyResult:
     seconds: float
 
     @property
+    def changes(self) -> tuple[Verdict, ...]:
+        """Verdicts that differ from the recorded ones; none at the smoke scale, which only checks that it runs."""
+        return tuple(verdict for verdict in self.verdicts if verdict.changed and self.scale != "smoke")
+
+    @property
     def changed(self) -> bool:
-        """Whether a verdict differs from the recorded one; never at the smoke scale, which only checks that it runs."""
-        return self.scale != "smoke" and any(verdict.changed for verdict in self.verdicts)
+        """Whether there are :attr:`changes`."""
+        return bool(self.changes)
 
     def count(self, outcome: str, *origins: str) -> int:
         """How many claims (of these origins, or of all) came out so."""
@@ -88,14 +93,14 @@ class StudyResult:
 
     def table(self) -> rich.table.Table:
         """Claims and verdicts, for the terminal."""
-        return self.claims_table().to_rich()
+        return with_columns(self.claims_table(), "Claim", "Verdict", "Measured", "Published").to_rich()
 
-    def claims_table(self) -> Table:
-        """Claims and verdicts, the paper's and theory's first."""
-        first = ("paper", "theory", "peer", "own")
-        verdicts = sorted(self.verdicts, key=lambda verdict: first.index(verdict.origin))
+    def claims_table(self, *origins: str) -> Table:
+        """Claims of these origins (of all, the paper's first) and their verdicts."""
+        origins = origins or ("paper", "theory", "peer", "own")
+        verdicts = [verdict for origin in origins for verdict in self.verdicts if verdict.origin == origin]
         return Table(
-            f"{self.title}: claims",
+            "" if len(origins) < 4 else f"{self.title}: claims",
             (
                 Column("Claim"),
                 Column(
@@ -112,7 +117,7 @@ class StudyResult:
                     verdict.claim,
                     _outcome(verdict, self.scale),
                     _measured(verdict),
-                    None if verdict.published is None else str(verdict.published),
+                    _published(verdict),
                     ", ".join(part for part in (verdict.origin, verdict.where) if part),
                 )
                 for verdict in verdicts
@@ -149,6 +154,16 @@ class StudyResult:
             raise InputError(f"{file} is not the result of a study: {error}") from error
 
 
+def with_columns(table: Table, *names: str) -> Table:
+    """The same table with these columns only: what fits a terminal."""
+    kept = [index for index, column in enumerate(table.columns) if column.name in names]
+    return Table(
+        table.title,
+        tuple(table.columns[index] for index in kept),
+        tuple(tuple(row[index] for index in kept) for row in table.rows),
+    )
+
+
 def _cell(value: Any) -> object:
     return Link(**value) if isinstance(value, dict) else value
 
@@ -159,6 +174,12 @@ def _outcome(verdict: Verdict, scale: Scale) -> str:
     if verdict.changed:
         return f"{verdict.outcome}, recorded: {verdict.expected}"
     return "refuted, as recorded" if verdict.outcome == "refuted" else "holds"
+
+
+def _published(verdict: Verdict) -> str | None:
+    if verdict.published is None or isinstance(verdict.published, str):
+        return verdict.published
+    return format_number(verdict.published)
 
 
 def _measured(verdict: Verdict) -> str | None:

@@ -12,7 +12,7 @@ import msgspec
 from matropy._core._files import output_folder, to_json, write_atomic
 from matropy.reporting import Column, Link, Table
 from matropy.studies._catalog import Method, catalog
-from matropy.studies._result import StudyResult
+from matropy.studies._result import StudyResult, with_columns
 from matropy.studies._run import Scale
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Scorecard:
 
     def table(self) -> rich.table.Table:
         """One row a method, for the terminal."""
-        return self.methods_table().to_rich()
+        columns = ("#", "Study", "Outcome", "Hold", "Refuted", "Not measured")
+        return with_columns(self.methods_table(), *columns).to_rich()
 
     def methods_table(self) -> Table:
         """One row a method; claims of the paper and of theory are counted apart from the rest."""
@@ -62,14 +63,15 @@ class Scorecard:
             (
                 Column("#"),
                 Column("Study"),
-                Column("Method"),
+                Column("Outcome", help="Whether a verdict differs from the recorded one."),
                 Column("Hold", help="Claims of the paper, or exact results, that hold here."),
                 Column("Refuted", help="Claims of the paper, or exact results, that do not."),
                 Column("Not measured", help="Of all claims, for want of data, a model or time."),
                 Column(
-                    "Our guards", help="Earlier figures of ours or a peer's that hold, of those measured."
+                    "Guards",
+                    help="Earlier figures of ours or of a peer that came out again, of those measured.",
                 ),
-                Column("Changed", help="Whether a verdict differs from the recorded one."),
+                Column("Method"),
             ),
             tuple(_row(method, results.get(method.study)) for method in catalog()),
         )
@@ -86,16 +88,16 @@ class Scorecard:
 
 def _row(method: Method, result: StudyResult | None) -> tuple[object, ...]:
     if result is None:
-        state = "not run" if method.available else "not built yet"
-        return (method.seed, method.study, method.title, None, None, None, state, None)
-    guards = result.count("holds", "own", "peer")
+        outcome = "not run" if method.available else "not built yet"
+        return (method.seed, method.study, outcome, None, None, None, None, method.title)
+    guards, broken = (result.count(outcome, "own", "peer") for outcome in ("holds", "refuted"))
     return (
         method.seed,
         Link(method.study, f"{method.study}/report.html"),
-        method.title,
+        f"{len(result.changes)} changed" if result.changed else "as recorded",
         result.count("holds", "paper", "theory"),
         result.count("refuted", "paper", "theory"),
         result.count("not measured"),
-        f"{guards} of {guards + result.count('refuted', 'own', 'peer')}",
-        "yes" if result.changed else "no",
+        f"{guards} of {guards + broken}",
+        method.title,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from matropy.evaluation import evaluate
 from matropy.lm import load_model
@@ -24,12 +25,14 @@ _LARGER = (Rung(256, 4), Rung(384, 6), Rung(512, 8), Rung(640, 10))
 
 def build_ladder(run: Run) -> Ladder:
     """Train the sizes of this scale, or find them in the cache."""
-    common = {"seed": run.seed, "jobs": run.jobs, "cache_dir": run.cache, "progress": run.shows_progress}
+    train = partial(
+        train_ladder, seed=run.seed, jobs=run.jobs, cache_dir=run.cache, progress=run.shows_progress
+    )
     if run.scale == "smoke":
-        return train_ladder((Rung(32, 1), Rung(64, 1)), steps=3, batch=2, length=64, **common)
+        return train((Rung(32, 1), Rung(64, 1)), steps=3, batch=2, length=64)
     if run.scale == "quick":
-        return train_ladder(LADDER, **common)
-    return train_ladder((*LADDER, *_LARGER), device=run.device, **common)
+        return train(LADDER)
+    return train((*LADDER, *_LARGER), device=run.device)
 
 
 def measure_ladder(run: Run, ladder: Ladder) -> Measured:
@@ -37,7 +40,7 @@ def measure_ladder(run: Run, ladder: Ladder) -> Measured:
     rows = []
     with run.progress("Evaluating the ladder", len(ladder.folders), "models") as bar:
         for index, rung in enumerate(ladder.rungs):
-            rows.append(run.step(f"ladder-{rung.width}", lambda index=index: _evaluate(ladder, index, run)))
+            rows.append(run.step(f"ladder-{rung.width}", partial(_evaluate, ladder, index, run)))
             bar.advance()
     widths = [rung.width for rung in ladder.rungs]
     values = {
@@ -105,13 +108,15 @@ def _table(ladder: Ladder, rows: Sequence[dict[str, float]]) -> Table:
 
 def _fall(widths: Sequence[int], rows: Sequence[dict[str, float]]) -> Figure:
     return Figure(
-        "Larger models compress more",
+        "Matrix entropy falls with size, before training too",
         "hidden width",
         "matrix entropy, of ln d",
         (
             Series("trained", widths, [row["matrix_entropy_relative"] for row in rows]),
             Series("before training", widths, [row["untrained_matrix_entropy_relative"] for row in rows]),
         ),
+        caption="Part of the fall is architecture: an untrained model repeats the embedding of each token, and a text has"
+        " few different bytes. Training adds context, and here raises the entropy.",
         x_scale="log",
     )
 

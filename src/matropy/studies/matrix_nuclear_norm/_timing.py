@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 
 import torch
@@ -26,7 +27,8 @@ def entropy_by_svd(hidden: torch.Tensor) -> torch.Tensor:
     z = _normalized(hidden)
     _, eigenvalues, _ = torch.linalg.svd(z.T @ z / len(z))
     kept = eigenvalues[eigenvalues > 0]
-    return -(kept * kept.log()).sum() / math.log(hidden.shape[1])
+    entropy: torch.Tensor = -(kept * kept.log()).sum()
+    return entropy / math.log(hidden.shape[1])
 
 
 def norm_by_columns(hidden: torch.Tensor) -> torch.Tensor:
@@ -42,7 +44,7 @@ def measure_timing(run: Run) -> Measured:
     timings = {}
     with one_thread(), run.progress("Timing", len(shapes), "shapes") as bar:
         for n, d in shapes:
-            timings[n, d] = run.step(f"timing-{n}-{d}", lambda n=n, d=d: _time_shape(n, d, run))
+            timings[n, d] = run.step(f"timing-{n}-{d}", partial(_time_shape, n, d, run))
             bar.advance()
     values = {"entropy_difference": max(timing["entropy_difference"] for timing in timings.values())}
     for (n, d), timing in timings.items():
@@ -64,7 +66,7 @@ def one_thread() -> Iterator[None]:
 
 def _normalized(hidden: torch.Tensor) -> torch.Tensor:
     centered = hidden - hidden.mean(0)
-    return centered / centered.norm(dim=1, keepdim=True)
+    return centered / centered.square().sum(1, keepdim=True).sqrt()
 
 
 def _time_shape(n: int, d: int, run: Run) -> dict[str, float]:
