@@ -211,7 +211,11 @@ class TwoProcesses:
         """What each process computes after it updated a copy of ``metric`` with its share of the batches."""
         # A process that has its task waits for the other in the first collective call, so each gets one.
         arrays = [array.numpy() for array in inputs]
-        return self._pool.map(_share_of_group, [metric] * 2, [arrays] * 2, [shares] * 2)
+        return iter(self.run(_share_of_group, metric, arrays, shares))
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """What a function of an importable module, which calls a collective, returns in each process."""
+        return list(self._pool.map(function, *([argument] * 2 for argument in arguments)))
 
 
 def _join_group(ranks: Any, folder: str) -> None:

@@ -192,6 +192,7 @@ def test_help_is_quick():
     assert min(seconds) < 1
 
 
+@pytest.mark.slow
 def test_an_earlier_report_survives_a_killed_run(tiny_model, texts, tmp_path):
     command = [sys.executable, "-m", "matropy", "evaluate", str(tiny_model("llama")), "--text", str(texts)]
     subprocess.run([*command, "--device", "cpu"], check=True, capture_output=True, cwd=tmp_path)

@@ -66,7 +66,7 @@ def test_one_text_needs_no_batch_axis():
     batched.update(hidden[None], mask[None])
     together = batched.compute()
     for name, value in alone.compute().items():
-        torch.testing.assert_close(value, together[name], rtol=1e-6, atol=0)
+        torch.testing.assert_close(value, together[name], rtol=1e-10, atol=1e-12)
 
 
 def test_undefined_for_every_text_is_nan():

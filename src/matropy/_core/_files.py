@@ -14,18 +14,20 @@ from matropy._core._errors import InputError
 __all__ = ["output_folder", "to_json", "write_atomic"]
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
+def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Write ``content`` to ``path`` through a temporary file beside it and one rename.
 
-    Readers see the old file or the new one, never a part; a full disk leaves the old file whole.
+    Readers see the old file or the new one, never a part; a full disk leaves the old file whole. Without
+    ``durable`` it survives the end of this process, though perhaps not of the machine, and costs no wait for the disk.
     """
     data = content.encode() if isinstance(content, str) else content
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:

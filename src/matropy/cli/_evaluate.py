@@ -49,28 +49,42 @@ def evaluate(
     output: Annotated[Path, typer.Option(help="Folder for evaluation.json and report.html.")] = Path(
         "matropy-evaluation"
     ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted run in the folder.")
+    ] = False,
 ) -> None:
     """Run a language model over texts and report, layer by layer, how it compresses information."""
     from rich.console import Console
 
+    from matropy._core._errors import require
     from matropy._core._files import output_folder
     from matropy.evaluation import evaluate as run
+    from matropy.evaluation._ranks import join_launched_group
     from matropy.evaluation._report import notes
     from matropy.lm import load_corpus, load_model
 
+    require("torch", extra="llm", purpose="evaluating a language model")
     wanted_layers = _layers(layers)
     wanted_metrics = (
         None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     )
     folder = output_folder(output)
     corpus = load_corpus(text or None, dataset=dataset, subset=subset, split=split, field=field, limit=limit)
-    _say(f"Texts: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB")
-    _say(f"Loading {model or 'the packaged small model'} (a GGUF file is converted on its first use) ...")
+    ranks = join_launched_group()
+    say = _say if ranks.rank == 0 else _say_nothing
+    say(f"Texts: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB")
+    say(f"Loading {model or 'the packaged small model'} (a GGUF file is converted on its first use) ...")
+    if ranks.rank > 0:
+        ranks.broadcast(None)  # the first process converts, where that is needed
     loaded = load_model(model, gguf_file=gguf_file, dtype=dtype, device=device)
-    _say(
+    if ranks.rank == 0:
+        ranks.broadcast(None)
+    say(
         f"Model: {loaded.name}, {loaded.parameters:,} parameters, {loaded.layers} layers of width"
         f" {loaded.width}, on {loaded.device} in {loaded.dtype}"
     )
+    if ranks.size > 1:
+        say(f"{ranks.size} processes share the work.")
     result = run(
         loaded,
         corpus,
@@ -80,16 +94,18 @@ def evaluate(
         batch_tokens=batch_tokens,
         seed=seed,
         drop_bos=drop_bos,
+        output=folder,
+        resume=resume,
         progress=True,
     )
-    result.save(folder)
-    Console().print(result.table())
-    for line in (
-        *notes(result),
-        f"Report: {folder / 'report.html'}",
-        f"Data:   {folder / 'evaluation.json'}",
-    ):
-        sys.stdout.write(line + "\n")
+    if ranks.rank == 0:
+        Console().print(result.table())
+        for line in (
+            *notes(result),
+            f"Report: {folder / 'report.html'}",
+            f"Data:   {folder / 'evaluation.json'}",
+        ):
+            sys.stdout.write(line + "\n")
 
 
 def _layers(layers: str) -> Literal["all", "last"] | list[int]:
@@ -101,6 +117,10 @@ def _layers(layers: str) -> Literal["all", "last"] | list[int]:
         return [int(index) for index in layers.split(",")]
     except ValueError:
         raise ValueError(f"--layers must be all, last or indices such as 0,5,10; got {layers!r}") from None
+
+
+def _say_nothing(line: str) -> None:
+    pass
 
 
 def _say(line: str) -> None:

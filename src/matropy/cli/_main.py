@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -75,14 +76,15 @@ def _told(command: Callable[..., None], debug: bool) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:
-            sys.stderr.write("\nmatropy: interrupted\n")
+            sys.stderr.write("\nmatropy: interrupted; the same command with --resume goes on\n")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             raise typer.Exit(0) from None
         except (ValueError, OSError, MissingExtraError) as error:
             if debug:
                 traceback.print_exc()
-            sys.stderr.write(f"matropy: {_sentence(error)}\n")
+            if os.environ.get("RANK", "0") == "0":  # of several launched processes one speaks
+                sys.stderr.write(f"matropy: {_sentence(error)}\n")
             raise typer.Exit(2) from None
 
     return run

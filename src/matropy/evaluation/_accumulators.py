@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,22 @@ REPLICATES = 1000
 Values = NDArray[np.float64]
 
 
-class StreamingMeans:
+class _Accumulator:
+    """Sums in named arrays, which can be taken out and put back to the bit."""
+
+    _ARRAYS: tuple[str, ...]
+
+    def arrays(self) -> dict[str, Values]:
+        """The sums so far, by name."""
+        return {name: getattr(self, name) for name in self._ARRAYS}
+
+    def restore(self, arrays: Mapping[str, Values]) -> None:
+        """Go on from sums that :meth:`arrays` gave."""
+        for name in self._ARRAYS:
+            setattr(self, name, arrays[name])
+
+
+class StreamingMeans(_Accumulator):
     """Plain and weighted means of many columns of values, one row a text; NaN is left out of its own column.
 
     The intervals are percentiles of a Poisson bootstrap: the weight of a text in a replicate is a function of
@@ -30,6 +46,8 @@ class StreamingMeans:
     seed : int
         Of the bootstrap.
     """
+
+    _ARRAYS = ("_count", "_mean", "_squares", "_weighted", "_replicates")
 
     def __init__(self, columns: int, seed: int) -> None:
         self._seed = seed
@@ -77,7 +95,7 @@ class StreamingMeans:
         return np.where(self._count > 1, _percentiles(*self._replicates), np.nan)
 
 
-class StreamingRatio:
+class StreamingRatio(_Accumulator):
     """Ratio of two sums over texts, as the pooled loss is, with its bootstrap.
 
     Parameters
@@ -86,16 +104,18 @@ class StreamingRatio:
         Of the bootstrap; the weights are those of :class:`StreamingMeans`.
     """
 
+    _ARRAYS = ("_texts", "_sums", "_replicates")
+
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._texts = 0
+        self._texts = np.zeros(())
         self._sums = np.zeros(2)
         self._replicates = np.zeros((2, REPLICATES, 1))
 
     def update(self, index: int, numerator: float, denominator: float) -> None:
         """Add the text ``index``."""
         pair = np.array([numerator, denominator])
-        self._texts += 1
+        self._texts = self._texts + 1
         self._sums += pair
         self._replicates[:, :, 0] += pair[:, None] * poisson_weights(self._seed, index, REPLICATES)
 

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
+
 from matropy._core._errors import InputError, require
+from matropy._core._files import output_folder
 from matropy._core._progress import progress as show_progress
 from matropy._core._progress import silent
 from matropy._core._validation import check_choice, check_integer
@@ -28,7 +31,9 @@ from matropy.evaluation._evaluation import (
     Timing,
 )
 from matropy.evaluation._glossary import MEASURES, METRICS, SCORES
-from matropy.evaluation._run import Run, default_batch_tokens
+from matropy.evaluation._ranks import current_ranks
+from matropy.evaluation._records import RECORDS_FILE, TextRecords
+from matropy.evaluation._run import Options, Run, default_batch_tokens
 from matropy.lm import Corpus, LanguageModel, load_corpus, load_model
 from matropy.lm._hidden_states import resolve_layers
 
@@ -45,12 +50,17 @@ def evaluate(
     batch_tokens: int | None = None,
     seed: int = 0,
     drop_bos: bool = False,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     progress: bool = False,
 ) -> Evaluation:
     """Measure how a language model compresses texts, layer by layer.
 
     Every text goes through the model once. Each hidden state is measured while the model runs and then let go, and
     texts become running sums, so memory depends on neither the number of layers nor that of texts.
+
+    In an initialized ``torch.distributed`` group every process calls it with the same arguments: batches are formed
+    first and then dealt out, the first process adds up and writes, and all get the same result.
 
     Parameters
     ----------
@@ -71,6 +81,10 @@ def evaluate(
         Of the bootstrap.
     drop_bos : bool
         Leave the state of a leading beginning-of-sequence token out of the measures.
+    output : path, optional
+        Folder to save into. While the run lasts its state lies there, renewed after every batch.
+    resume : bool
+        Go on with the interrupted run whose state lies in ``output``; the result is the one it would have had.
     progress : bool
         Show progress on stderr.
 
@@ -82,7 +96,7 @@ def evaluate(
     ------
     ValueError
         Before any work for an option that is wrong or a corpus or model that cannot be read; later if a hidden state
-        is not finite (the layer is named) or no text can be scored.
+        is not finite (the layer is named) or no text can be scored; if the interrupted run was another one.
 
     Examples
     --------
@@ -100,30 +114,42 @@ def evaluate(
     seed = check_integer(seed, "seed", low=0)
     if batch_tokens is not None:
         batch_tokens = check_integer(batch_tokens, "batch_tokens", low=1)
+    folder = None if output is None else output_folder(output)
+    if resume and folder is None:
+        raise InputError("resume needs the output folder of the interrupted run")
     corpus = texts if isinstance(texts, Corpus) else load_corpus(texts)
     if not isinstance(model, LanguageModel):
         model = load_model(model)
-    run = Run(
-        model,
-        corpus,
+    ranks = current_ranks()
+    options = Options(
         layers=resolve_layers(layers, model.layers),
         measures=[name for name in names if name in MEASURES],
         scores=[name for name in names if name in SCORES],
         max_length=max_length,
-        batch_tokens=batch_tokens or default_batch_tokens(model),
+        batch_tokens=ranks.broadcast(batch_tokens or default_batch_tokens(model)),
         seed=seed,
         drop_bos=drop_bos,
     )
-    with (show_progress if progress else silent)("Evaluating", corpus.texts, "texts") as bar:
+    run = Run(model, corpus, options, ranks=ranks, folder=folder, resume=resume)
+    with (show_progress if progress and ranks.rank == 0 else silent)(
+        "Evaluating", corpus.texts, "texts"
+    ) as bar:
         run.all_batches(bar)
-    return _evaluation(run, names)
+    if ranks.rank > 0:
+        return msgspec.convert(ranks.broadcast(None), Evaluation)
+    evaluation = _evaluation(run, names)
+    if folder is not None:
+        evaluation.save(folder)
+        run.forget()
+        evaluation = evaluation.with_records(TextRecords(folder / RECORDS_FILE))
+    ranks.broadcast(evaluation.to_dict())
+    return evaluation
 
 
 def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
-    model, corpus = run.model, run.corpus
-    layers = _layers(run)
+    model, corpus, options, counts = run.model, run.corpus, run.options, run.sums.counts
     seconds = run.forward_seconds + (run.metrics_seconds or 0.0)
-    return Evaluation(
+    evaluation = Evaluation(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         matropy=__version__,
         environment=_environment(model),
@@ -143,37 +169,45 @@ def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
             texts=corpus.texts,
             bytes=corpus.bytes,
             sha256=corpus.sha256,
-            max_length=run.max_length,
-            truncated=run.truncated,
+            max_length=options.max_length,
+            truncated=counts.truncated,
         ),
         settings={
             "layers": run.layers,
             "metrics": list(names),
-            "max_length": run.max_length,
+            "max_length": options.max_length,
             "context": model.context,
-            "windowed_texts": run.windowed,
-            "batch_tokens": run.batch_tokens,
-            "drop_bos": run.drop_bos,
-            "isotropic_null": {name: float(value) / run.scored for name, value in run.null.items()},
+            "windowed_texts": counts.windowed,
+            "batch_tokens": options.batch_tokens,
+            "drop_bos": options.drop_bos,
+            "isotropic_null": dict(
+                zip(
+                    ("matrix_nuclear_norm", "matrix_entropy"),
+                    (run.sums.null / counts.scored).tolist(),
+                    strict=True,
+                )
+            ),
             "bootstrap_replicates": REPLICATES,
-            "seed": run.seed,
+            "seed": options.seed,
         },
-        texts=Texts(run.scored, run.skipped),
+        texts=Texts(counts.scored, run.sums.skipped),
         summary={name: _summary(name, run) for name in names},
-        layers=layers,
+        layers=_layers(run),
         timing=Timing(
             load_s=model.load_seconds,
             forward_s=run.forward_seconds,
             metrics_s=run.metrics_seconds,
-            tokens_per_s=run.tokens / seconds,
+            tokens_per_s=counts.tokens / seconds,
             peak_memory_bytes=_peak_memory(model),
         ),
     )
+    return evaluation.with_records(run.records)
 
 
 def _layers(run: Run) -> list[Layer]:
-    means, errors, intervals = run.means.mean, run.means.standard_error, run.means.intervals()
-    width = len(run.measures)
+    sums, measures = run.sums, run.options.measures
+    means, errors, intervals = sums.means.mean, sums.means.standard_error, sums.means.intervals()
+    width = len(measures)
     layers = []
     for position, index in enumerate(run.layers):
         columns = range(position * width, (position + 1) * width)
@@ -187,33 +221,37 @@ def _layers(run: Run) -> list[Layer]:
                         standard_error=_number(errors[column]),
                         ci95=_interval(*intervals[:, column]),
                     )
-                    for name, column in zip(run.measures, columns, strict=True)
+                    for name, column in zip(measures, columns, strict=True)
                 },
-                spectrum=[float(value) for value in run.spectra[position] / run.scored],
+                spectrum=[float(value) for value in sums.spectra[position] / sums.counts.scored],
             )
         )
     return layers
 
 
 def _summary(name: str, run: Run) -> SummaryMetric:
-    unit = METRICS[name].unit
+    unit, sums, measures = METRICS[name].unit, run.sums, run.options.measures
     if name in MEASURES:
         if run.layers[-1] != run.model.layers:
             return SummaryMetric(None, None, None, None, unit)
-        column = (len(run.layers) - 1) * len(run.measures) + run.measures.index(name)
-        return _mean_over_texts(run.means, column, unit)
+        column = (len(run.layers) - 1) * len(measures) + measures.index(name)
+        return _mean_over_texts(sums.means, column, unit)
     if name == "loss":
-        return _mean_over_texts(run.losses, 0, unit)
+        return _mean_over_texts(sums.losses, 0, unit)
     ratio = {
-        "perplexity": run.pooled_loss,
-        "bits_per_byte": run.pooled_bits,
-        "conditional_entropy": run.pooled_entropy,
-    }
-    value, error, (low, high) = ratio[name].value, ratio[name].standard_error, ratio[name].interval()
+        "perplexity": sums.pooled_loss,
+        "bits_per_byte": sums.pooled_bits,
+        "conditional_entropy": sums.pooled_entropy,
+    }[name]
+    value, error, (low, high) = ratio.value, ratio.standard_error, ratio.interval()
     if name == "perplexity":
-        value, low, high = (math.exp(exponent) for exponent in (value, low, high))
+        value, low, high = (_exponential(exponent) for exponent in (value, low, high))
         error *= value
     return SummaryMetric(_number(value), _number(value), _number(error), _interval(low, high), unit)
+
+
+def _exponential(exponent: float) -> float:
+    return math.exp(exponent) if exponent < 700 else math.inf
 
 
 def _mean_over_texts(means: StreamingMeans, column: int, unit: str) -> SummaryMetric:

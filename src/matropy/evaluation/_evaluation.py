@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,7 @@ import msgspec
 
 from matropy._core._errors import InputError
 from matropy._core._files import output_folder, to_json, write_atomic
+from matropy.evaluation._records import RECORDS_FILE, TextRecords
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -168,6 +169,17 @@ class Evaluation:
     layers: list[Layer]
     timing: Timing
 
+    @property
+    def records(self) -> TextRecords | None:
+        """What was found for each text, where that is known: it lies beside ``evaluation.json``, not in it."""
+        return self.__dict__.get("_records")
+
+    def with_records(self, records: TextRecords | None) -> Evaluation:
+        """The same evaluation that knows its records."""
+        copy = replace(self)
+        copy.__dict__["_records"] = records
+        return copy
+
     def to_dict(self) -> dict[str, Any]:
         """The content of ``evaluation.json`` as dicts and lists."""
         plain: dict[str, Any] = msgspec.json.decode(to_json(self))
@@ -180,7 +192,7 @@ class Evaluation:
         return terminal_table(self).to_rich()
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write ``evaluation.json`` and ``report.html`` into ``folder``, each whole or not at all.
+        """Write ``evaluation.json``, ``report.html`` and ``texts.jsonl`` into ``folder``, each whole or not at all.
 
         Returns
         -------
@@ -191,8 +203,12 @@ class Evaluation:
 
         target = output_folder(folder)
         html = report(self).to_html()
-        write_atomic(target / "evaluation.json", to_json(self))
         write_atomic(target / "report.html", html)
+        write_atomic(target / "evaluation.json", to_json(self))
+        if self.records is None:
+            (target / RECORDS_FILE).unlink(missing_ok=True)
+        else:
+            self.records.copy_to(target)
         return target
 
 
@@ -231,6 +247,8 @@ def load_evaluation(path: str | os.PathLike[str]) -> Evaluation:
             f"{file} is an evaluation of version {content.get('version')!r}; this matropy reads version 1"
         )
     try:
-        return msgspec.convert(content, Evaluation)
+        evaluation = msgspec.convert(content, Evaluation)
     except msgspec.ValidationError as error:
         raise InputError(f"{file} is damaged: {error}") from error
+    records = file.with_name(RECORDS_FILE)
+    return evaluation.with_records(TextRecords(records) if records.exists() else None)

@@ -1,59 +1,41 @@
-"""One evaluation as it runs: what is done with a batch, and the sums that remain of it."""
+"""One evaluation as it runs: batches dealt out to processes, results added up by the first of them."""
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
 from matropy._core._errors import InputError
 from matropy._core._progress import Progress
-from matropy.evaluation._accumulators import StreamingMeans, StreamingRatio
-from matropy.evaluation._evaluation import SkippedText
-from matropy.evaluation._measuring import SPECTRUM_LENGTH, BatchMeasures, Measure, measuring
-from matropy.lm import Corpus, LanguageModel, Window, token_scores, token_windows
-from matropy.lm._hidden_states import padded, run_layers
+from matropy._version import __version__
+from matropy.evaluation._batch import MeasuredWindow, measure_batch, measured_rows
+from matropy.evaluation._measuring import Measure, measuring
+from matropy.evaluation._ranks import Ranks
+from matropy.evaluation._records import RECORDS_FILE, TextRecords
+from matropy.evaluation._resume import ResumeState
+from matropy.evaluation._sums import Sums
+from matropy.lm import Corpus, LanguageModel, Window, token_windows
 from matropy.lm._token_scores import prediction_head
 from matropy.lm._windows import batched_windows
-from matropy.metrics import isotropic_null
 
-if TYPE_CHECKING:
-    import torch
+__all__ = ["Options", "Run", "default_batch_tokens"]
 
-    Head = Callable[[torch.Tensor], torch.Tensor]
-
-__all__ = ["Run", "default_batch_tokens"]
+Batch = list[Window]
 
 
-@dataclass
-class _Text:
-    """A text in work: sums over its windows, weighted by their tokens."""
+@dataclass(frozen=True)
+class Options:
+    """Every choice that changes a figure.
 
-    windows_left: int
-    values: NDArray[np.float64]
-    defined: NDArray[np.float64]
-    spectra: NDArray[np.float64]
-    null: NDArray[np.float64]
-    bytes: int
-    tokens: int = 0
-    predicted: int = 0
-    loss: float = 0.0
-    entropy: float = 0.0
-    fault: str | None = field(default=None)
-
-
-class Run:
-    """The sums of an evaluation; :meth:`all_batches` fills them.
-
-    Parameters
+    Attributes
     ----------
-    model, corpus
-        What runs over what.
     layers : list of int
         Hidden states that are measured, rising.
     measures, scores : list of str
@@ -62,40 +44,73 @@ class Run:
         As for :func:`matropy.evaluate`.
     """
 
+    layers: list[int]
+    measures: list[str]
+    scores: list[str]
+    max_length: int
+    batch_tokens: int
+    seed: int
+    drop_bos: bool
+
+
+class Run:
+    """The work of an evaluation; :meth:`all_batches` does it.
+
+    Parameters
+    ----------
+    model, corpus, options
+        What runs over what, and how.
+    ranks : Ranks
+        The processes that share the work.
+    folder : Path or None
+        Where the state and the records of an unfinished run are kept; None keeps no state.
+    resume : bool
+        Go on from that state, if it is there.
+    """
+
     def __init__(
         self,
         model: LanguageModel,
         corpus: Corpus,
+        options: Options,
         *,
-        layers: list[int],
-        measures: list[str],
-        scores: list[str],
-        max_length: int,
-        batch_tokens: int,
-        seed: int,
-        drop_bos: bool,
+        ranks: Ranks,
+        folder: Path | None = None,
+        resume: bool = False,
     ) -> None:
-        self.model, self.corpus = model, corpus
-        self.layers = layers if measures else []
-        self.measures, self.scores = measures, scores
-        self.max_length, self.batch_tokens, self.seed, self.drop_bos = (
-            max_length,
-            batch_tokens,
-            seed,
-            drop_bos,
+        self.model, self.corpus, self.options = model, corpus, options
+        self.layers = options.layers if options.measures else []
+        self.sums = Sums(
+            len(self.layers),
+            options.measures,
+            options.scores,
+            ends_last=self.layers[-1:] == [model.layers],
+            width=model.width,
+            seed=options.seed,
         )
-        self.means = StreamingMeans(len(self.layers) * len(measures), seed)
-        self.losses = StreamingMeans(1, seed)
-        self.pooled_loss, self.pooled_bits, self.pooled_entropy = (StreamingRatio(seed) for _ in range(3))
-        self.spectra = np.zeros((len(self.layers), SPECTRUM_LENGTH))
-        self.null = {"matrix_nuclear_norm": 0.0, "matrix_entropy": 0.0}
-        self.skipped: list[SkippedText] = []
-        self.scored = self.truncated = self.windowed = self.tokens = 0
         self.forward_seconds = 0.0
         self.metrics_seconds: float | None = 0.0 if model.device.type == "cpu" else None
-        self._head = prediction_head(model) if scores else None
-        self._open: dict[int, _Text] = {}
+        self._ranks = ranks
+        self._done = 0
         self._texts_read = self._tokens_read = 0
+        self._state = (
+            ResumeState(folder, self._identity()) if folder is not None and ranks.rank == 0 else None
+        )
+        problem = None
+        try:
+            kept = self._state.load() if self._state is not None and resume else None
+            keep_bytes = self._restore(*kept) if kept else 0
+            self._records = _open_records(folder if ranks.rank == 0 else None, keep_bytes)
+        except (ValueError, OSError) as error:
+            problem = error
+        self._go_on_together(problem)
+        self._done = ranks.broadcast(self._done)
+
+    @property
+    def records(self) -> TextRecords:
+        """What was found for each text."""
+        self._records.flush()
+        return TextRecords(Path(self._records.name), keep=self._records)
 
     def all_batches(self, progress: Progress) -> None:
         """Run every text through the model.
@@ -105,145 +120,144 @@ class Run:
         InputError
             If a hidden state is not finite, or no text could be scored.
         """
-        windows = token_windows(
-            self.corpus, self.model.tokenizer, self.max_length, context=self.model.context
-        )
-        with measuring(self.model.device, self.measures) as measure:
-            for batch in batched_windows(self._measurable(windows), self.batch_tokens):
-                self._batch(batch, measure)
-                # The batch's part of all tokens, told in texts: long texts come first, so counting them would mislead.
-                tokens = sum(len(window.ids) for window in batch)
-                progress.advance(tokens * self._texts_read / self._tokens_read)
-        self.skipped.sort(key=lambda text: text.index)
-        if not self.scored:
-            raise InputError(f"no text of {self.corpus.name} can be scored: {self.skipped[0].reason}")
+        head = prediction_head(self.model) if self.options.scores else None
+        context = self.model.context
+        windows = token_windows(self.corpus, self.model.tokenizer, self.options.max_length, context=context)
+        batches = batched_windows(self._counted(windows), self.options.batch_tokens)
+        with measuring(self.model.device, self.options.measures) as measure:
+            # What an interrupted run has done is read again, which costs little, and not run again.
+            for batch in islice(batches, self._done):
+                self._advance(progress, batch)
+            while round_of_batches := list(islice(batches, self._ranks.size)):
+                self._round(round_of_batches, measure, head)
+                for batch in round_of_batches:
+                    self._advance(progress, batch)
+        self.sums.skipped.sort(key=lambda text: text.index)
+        problem = None
+        if self._ranks.rank == 0 and not self.sums.counts.scored:
+            reason = self.sums.skipped[0].reason
+            problem = InputError(f"no text of {self.corpus.name} can be scored: {reason}")
+        self._go_on_together(problem)
 
-    def _measurable(self, windows: Iterable[Window]) -> Iterable[Window]:
-        """Open every text at its first window; pass on the windows with two rows to measure."""
-        for window in windows:
-            self._tokens_read += len(window.ids)
-            if window.part == 0:
-                self._texts_read += 1
-                shape = (len(self.layers), len(self.measures))
-                spectra = np.zeros((len(self.layers), SPECTRUM_LENGTH))
-                self._open[window.text] = _Text(
-                    window.parts, np.zeros(shape), np.zeros(shape), spectra, np.zeros(2), window.bytes
-                )
-                self.truncated += window.truncated
-                self.windowed += window.parts > 1
-            start, stop = self._span(window)
-            if stop - start >= 2:
-                yield window
-            else:
-                self._close_window(window)
+    def forget(self) -> None:
+        """Remove what only an unfinished run needs."""
+        if self._state is not None:
+            self._state.forget()
+            Path(self._records.name).unlink(missing_ok=True)
 
-    def _span(self, window: Window) -> tuple[int, int]:
-        """First and last row of a window that is measured."""
-        bos = self.model.tokenizer.bos_token_id
-        leading = self.drop_bos and window.part == 0 and len(window.ids) > 0 and window.ids[0] == bos
-        return int(leading), len(window.ids)
-
-    def _batch(self, batch: list[Window], measure: Measure) -> None:
+    def _round(self, round_of_batches: Sequence[Batch], measure: Measure, head: Any) -> None:
+        """A batch for each process; the first adds up what all have found, in the order of the batches."""
         start = time.perf_counter()
-        ids, _ = padded(batch, self.model)
-        spans = [self._span(window) for window in batch]
-        found: list[BatchMeasures] = []
-        measuring_seconds = 0.0
-
-        def on_layer(layer: int, states: torch.Tensor) -> None:
-            nonlocal measuring_seconds
-            begin = time.perf_counter()
-            found.append(measure(states, spans))
-            measuring_seconds += time.perf_counter() - begin
-
-        final = run_layers(self.model, ids, self.layers, on_layer)
-        if self._head is not None:
-            self._add_scores(batch, ids, final, self._head)
-        for position, measures in enumerate(found):
-            self._add_measures(batch, spans, position, measures)
-        for window in batch:
-            self.tokens += len(window.ids)
-            self._close_window(window)
-        if self.metrics_seconds is not None:
-            self.metrics_seconds += measuring_seconds
-            self.forward_seconds -= measuring_seconds
+        own: Any = None
+        if self._ranks.rank < len(round_of_batches):
+            try:
+                own = self._measured(round_of_batches[self._ranks.rank], measure, head)
+            except (ValueError, RuntimeError) as error:
+                if self._ranks.size == 1:
+                    raise
+                own = error
+        gathered = self._ranks.gather(own)
+        problem = None
+        if self._ranks.rank == 0:
+            try:
+                self._add(round_of_batches, gathered[: len(round_of_batches)])
+            except (ValueError, OSError, RuntimeError) as error:
+                problem = error
+        self._go_on_together(problem)
         self.forward_seconds += time.perf_counter() - start
 
-    def _add_scores(
-        self, batch: Sequence[Window], ids: torch.Tensor, final: torch.Tensor, head: Head
-    ) -> None:
-        import torch
-
-        counts = [len(window.ids) - 1 for window in batch]
-        states = torch.cat([final[row, :count] for row, count in enumerate(counts)])
-        targets = torch.cat([ids[row, 1 : count + 1] for row, count in enumerate(counts)])
-        scores = token_scores(states, targets, head)
-        losses, entropies = scores.loss.double().split(counts), scores.entropy.double().split(counts)
-        sums = torch.stack(
-            [torch.stack([a.sum(), b.sum()]) for a, b in zip(losses, entropies, strict=True)]
-        ).tolist()
-        for window, count, (loss, entropy) in zip(batch, counts, sums, strict=True):
-            text = self._open[window.text]
-            text.predicted += count
-            text.loss += loss
-            text.entropy += entropy
-
-    def _add_measures(
-        self,
-        batch: Sequence[Window],
-        spans: Sequence[tuple[int, int]],
-        position: int,
-        measures: BatchMeasures,
-    ) -> None:
-        layer = self.layers[position]
-        if not measures.finite.all():
-            index = batch[int(np.argmin(measures.finite))].text
-            raise InputError(
-                f"the hidden states of layer {layer} are not finite for text {index} (computed in {self.model.dtype})"
+    def _measured(self, batch: Batch, measure: Measure, head: Any) -> list[tuple[int, MeasuredWindow | None]]:
+        """How many rows of each window were measured, and what was found in them."""
+        spans = [measured_rows(window, self.model, self.options.drop_bos) for window in batch]
+        usable = [row for row, (start, stop) in enumerate(spans) if stop > start]
+        result: list[tuple[int, MeasuredWindow | None]] = [(0, None)] * len(batch)
+        if usable:
+            found, seconds = measure_batch(
+                self.model,
+                [batch[row] for row in usable],
+                [spans[row] for row in usable],
+                layers=self.layers,
+                measure=measure,
+                head=head,
             )
-        for row, (window, (start, stop)) in enumerate(zip(batch, spans, strict=True)):
-            text = self._open[window.text]
-            if measures.degenerate[row]:
-                text.fault = text.fault or f"a token's state equals the mean of all tokens (layer {layer})"
-            values = measures.values[row]
-            text.values[position] += (stop - start) * np.nan_to_num(values)
-            text.defined[position] += (stop - start) * ~np.isnan(values)
-            text.spectra[position] += (stop - start) * measures.spectrum[row]
+            for row, window in zip(usable, found, strict=True):
+                result[row] = (spans[row][1] - spans[row][0], window)
+            if self.metrics_seconds is not None:
+                self.metrics_seconds += seconds
+                self.forward_seconds -= seconds
+        return result
 
-    def _close_window(self, window: Window) -> None:
-        text = self._open[window.text]
-        start, stop = self._span(window)
-        if stop - start >= 2:
-            text.tokens += stop - start
-            text.null += (stop - start) * _null(stop - start, self.model.width)
-        text.windows_left -= 1
-        if not text.windows_left:
-            self._close_text(window.text, self._open.pop(window.text))
+    def _add(self, batches: Sequence[Batch], results: Sequence[Any]) -> None:
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        for batch, result in zip(batches, results, strict=True):
+            for window, (rows, found) in zip(batch, result, strict=True):
+                record = self.sums.add(window, rows, found)
+                if record is not None:
+                    self._records.write(msgspec.json.encode(record) + b"\n")
+        self._done += len(batches)
+        if self._state is not None:
+            self._records.flush()
+            progress = {
+                "batches": self._done,
+                "record_bytes": self._records.tell(),
+                "forward_seconds": self.forward_seconds,
+                "metrics_seconds": self.metrics_seconds,
+                **self.sums.rest(),
+            }
+            self._state.save(self.sums.arrays(), progress)
 
-    def _close_text(self, index: int, text: _Text) -> None:
-        if not text.tokens:
-            self.skipped.append(SkippedText(index, "shorter than two tokens"))
-            return
-        if text.fault:
-            self.skipped.append(SkippedText(index, text.fault))
-            return
-        self.scored += 1
-        with np.errstate(invalid="ignore"):
-            self.means.update(index, (text.values / text.defined).ravel(), text.tokens)
-        self.spectra += text.spectra / text.tokens
-        for name, value in zip(self.null, text.null / text.tokens, strict=True):
-            self.null[name] += value
-        if self._head is not None:
-            self.losses.update(index, np.array([text.loss / text.predicted]), text.predicted)
-            self.pooled_loss.update(index, text.loss, text.predicted)
-            self.pooled_bits.update(index, text.loss / np.log(2), text.bytes)
-            self.pooled_entropy.update(index, text.entropy, text.predicted)
+    def _restore(self, arrays: dict[str, Any], progress: dict[str, Any]) -> int:
+        """Go on from an earlier state; the length that the file of records had."""
+        self.sums.restore(arrays, progress)
+        self._done = progress["batches"]
+        self.forward_seconds, self.metrics_seconds = progress["forward_seconds"], progress["metrics_seconds"]
+        return int(progress["record_bytes"])
+
+    def _go_on_together(self, problem: Exception | None) -> None:
+        """Stop every process when the first one has a problem."""
+        told = self._ranks.broadcast(None if problem is None else str(problem))
+        if problem is not None:
+            raise problem
+        if told is not None:
+            raise InputError(told)
+
+    def _counted(self, windows: Iterable[Window]) -> Iterator[Window]:
+        for window in windows:
+            self._tokens_read += len(window.ids)
+            self._texts_read += window.part == 0
+            yield window
+
+    def _advance(self, progress: Progress, batch: Batch) -> None:
+        """Tell the batch's part of all tokens, in texts: long texts come first, so counting them would mislead."""
+        tokens = sum(len(window.ids) for window in batch)
+        progress.advance(tokens * self._texts_read / max(1, self._tokens_read))
+
+    def _identity(self) -> dict[str, Any]:
+        model, corpus = self.model, self.corpus
+        return {
+            "matropy": __version__,
+            "model": model.name,
+            "model sha256": model.sha256,
+            "parameters": model.parameters,
+            "dtype": model.dtype,
+            "device": model.device.type,
+            "corpus": corpus.name,
+            "corpus sha256": corpus.sha256,
+            **vars(self.options),
+        }
 
 
-@lru_cache(maxsize=4096)
-def _null(n_tokens: int, n_features: int) -> NDArray[np.float64]:
-    null = isotropic_null(n_tokens, n_features)
-    return np.array([null.matrix_nuclear_norm, null.matrix_entropy])
+def _open_records(folder: Path | None, keep_bytes: int) -> IO[bytes]:
+    """The file of records: temporary, or beside the state; an earlier run's finished file is left alone."""
+    if folder is None:
+        return tempfile.NamedTemporaryFile(prefix="matropy-", suffix=".jsonl")
+    file = (folder / f"unfinished-{RECORDS_FILE}").open("r+b" if keep_bytes else "w+b")
+    # A batch that was written after the last state is written again.
+    file.truncate(keep_bytes)
+    file.seek(keep_bytes)
+    return file
 
 
 def default_batch_tokens(model: LanguageModel) -> int:

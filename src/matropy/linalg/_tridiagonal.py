@@ -68,7 +68,8 @@ def _reflected(a: Matrix, first: Matrix) -> Matrix:
 
 
 def _falling(eigenvalues: Matrix) -> Matrix:
-    return np.maximum(np.sort(eigenvalues)[::-1], 0.0)
+    falling: Matrix = np.maximum(np.sort(eigenvalues)[::-1], 0.0)
+    return falling
 
 
 def _tridiagonal(a: Matrix) -> tuple[Matrix, Matrix]:

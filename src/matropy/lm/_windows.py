@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -33,6 +33,8 @@ class Window:
         Length in UTF-8 of what the tokens of the *whole* text cover (after truncation).
     truncated : bool
         Whether the text was longer than the maximum length.
+    source : str
+        The whole text.
     """
 
     text: int
@@ -41,6 +43,7 @@ class Window:
     ids: NDArray[np.int64]
     bytes: int
     truncated: bool
+    source: str = field(default="", repr=False)
 
 
 def token_windows(
@@ -78,7 +81,7 @@ def token_windows(
         ids, size, truncated = _encode(text, tokenizer, max_length)
         parts = max(1, -(-len(ids) // context))
         for part, piece in enumerate(np.array_split(ids, parts)):
-            yield Window(index, part, parts, piece, size, truncated)
+            yield Window(index, part, parts, piece, size, truncated, text)
 
 
 def batched_windows(windows: Iterable[Window], batch_tokens: int) -> Iterator[list[Window]]:

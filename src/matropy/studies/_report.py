@@ -21,7 +21,7 @@ def study_page(result: StudyResult) -> Page:
         Section(
             "Guards",
             (result.claims_table("peer", "own"),),
-            lead="Earlier figures of ours, or of a peer, that should come out again.",
+            lead="Earlier findings of ours, or a peer's claims, that should come out as recorded.",
         ),
         Section("Plots", (Grid((*result.plots, *result.heat_maps)),)),
         Section("Tables", tuple(result.tables)),
@@ -63,11 +63,10 @@ def scorecard_page(scorecard: Scorecard) -> Page:
 
 def _facts(result: StudyResult) -> Facts:
     holds, refuted = (result.count(outcome, "paper", "theory") for outcome in ("holds", "refuted"))
-    guards, broken = (result.count(outcome, "own", "peer") for outcome in ("holds", "refuted"))
     return Facts(
         (
             ("Claims that hold", f"{holds} of {holds + refuted}", "of the paper and of theory"),
-            ("Our guards", f"{guards} of {guards + broken}", "earlier figures that came out again"),
+            ("Our guards", "{} of {}".format(*result.guards), "earlier findings that came out again"),
             ("Not measured", result.count("not measured"), "for want of data, a model or time"),
             ("Verdicts changed", len(result.changes), "against the recorded ones"),
             ("Scale", result.scale, f"{result.seconds:,.0f} s"),

@@ -86,6 +86,16 @@ class StudyResult:
             for verdict in self.verdicts
         )
 
+    @property
+    def guards(self) -> tuple[int, int]:
+        """How many claims of ours or of a peer came out as recorded, and how many were measured."""
+        measured = [
+            verdict
+            for verdict in self.verdicts
+            if verdict.origin in ("own", "peer") and verdict.outcome != "not measured"
+        ]
+        return sum(not verdict.changed for verdict in measured), len(measured)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as in ``study.json``: None instead of NaN."""
         plain: dict[str, Any] = msgspec.json.decode(to_json(self))

@@ -69,7 +69,7 @@ class Scorecard:
                 Column("Not measured", help="Of all claims, for want of data, a model or time."),
                 Column(
                     "Guards",
-                    help="Earlier figures of ours or of a peer that came out again, of those measured.",
+                    help="Earlier findings of ours or a peer's claims that came out as recorded, of those measured.",
                 ),
                 Column("Method"),
             ),
@@ -90,7 +90,6 @@ def _row(method: Method, result: StudyResult | None) -> tuple[object, ...]:
     if result is None:
         outcome = "not run" if method.available else "not built yet"
         return (method.seed, method.study, outcome, None, None, None, None, method.title)
-    guards, broken = (result.count(outcome, "own", "peer") for outcome in ("holds", "refuted"))
     return (
         method.seed,
         Link(method.study, f"{method.study}/report.html"),
@@ -98,6 +97,6 @@ def _row(method: Method, result: StudyResult | None) -> tuple[object, ...]:
         result.count("holds", "paper", "theory"),
         result.count("refuted", "paper", "theory"),
         result.count("not measured"),
-        f"{guards} of {guards + broken}",
+        "{} of {}".format(*result.guards),
         method.title,
     )
