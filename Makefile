@@ -59,7 +59,7 @@ $(VENV)/.evaluate: $(VENV)/.pip pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.evaluate pyproject.toml constraints.txt
 	@echo "Installing what the tests need ..."
-	$(INSTALL) --editable '.[llm,plot]' --group test datasets
+	$(INSTALL) --editable '.[llm,plot]' --group test
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test pyproject.toml constraints.txt

@@ -196,3 +196,41 @@ def test_nothing_seen_nothing_said(ask):
 def test_bad_options_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         Gram(**arguments)
+
+
+@pytest.fixture(scope="module")
+def many_rows():
+    return np.random.default_rng(5).standard_normal((9_000, 600)).astype(np.float32) + 1
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_what_outgrows_memory_is_taken_in_pieces(many_rows, center, tmp_path):
+    np.save(tmp_path / "rows.npy", many_rows)
+    mapped = Gram(600, center=center).update(np.load(tmp_path / "rows.npy", mmap_mode="r"))
+    assert mapped.count == 9_000
+    x = many_rows.astype(np.float64)
+    x -= x.mean(0) if center else 0
+    np.testing.assert_allclose(mapped.covariance(), x.T @ x / 9_000, rtol=1e-9, atol=1e-12)
+
+
+def test_dask_arrays_are_taken_block_by_block(many_rows):
+    dask = pytest.importorskip("dask.array")
+    blocks = dask.from_array(many_rows[:1000], chunks=(300, 250))
+    whole = Gram(600, center=True).update(many_rows[:1000])
+    np.testing.assert_allclose(
+        Gram(600, center=True).update(blocks).covariance(), whole.covariance(), rtol=1e-9
+    )
+
+
+def test_memory_of_a_memory_map_is_that_of_its_pieces(tmp_path):
+    import tracemalloc
+
+    rows = np.lib.format.open_memmap(tmp_path / "rows.npy", "w+", np.float32, (200_000, 64))
+    rows[:] = 1
+    gram = Gram(64)
+    tracemalloc.start()
+    gram.update(rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert gram.count == 200_000
+    assert peak < 4 * 8 * 2**22

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_dask_array
 
 from matropy._core._validation import Array, check_array, check_choice, check_finite, check_integer
 from matropy.linalg._norms import gram_eigenvalues, small_gram
 
 __all__ = ["Gram"]
+
+_PIECE = 2**22
+"""Numbers that are turned into float64 at a time: 32 MB."""
 
 
 class Gram:
@@ -72,13 +75,23 @@ class Gram:
         Parameters
         ----------
         x : array, shape (n, d) or (d,)
-            NumPy or torch; later pieces must be of the same library and on the same device.
+            NumPy (memory maps included), torch or dask; later pieces must be of the same library and on the same
+            device. Rows are taken a few thousand at a time, so what outgrows memory may be given whole.
 
         Returns
         -------
         Gram
             Itself.
         """
+        if is_dask_array(x):
+            # One block of rows at a time: the graph is never computed as a whole.
+            for index in range(x.numblocks[0]):
+                self.update(x.blocks[index].compute())
+            return self
+        if getattr(x, "ndim", 0) == 2 and x.shape[0] > (step := max(1, _PIECE // x.shape[1])):
+            for start in range(0, x.shape[0], step):
+                self.update(x[start : start + step])
+            return self
         x, xp = check_array(x, "x", max_ndim=2)
         x = xp.astype(x[None, :] if x.ndim == 1 else x, xp.float64)
         if x.shape[1] != self.n_features:
