@@ -71,3 +71,24 @@ def test_page_without_layers(tiny_model):
     html = report(evaluate(model, ["Scores alone."], metrics=["loss"])).to_html()
     assert "Layer by layer" not in html
     assert "Loss" in html
+
+
+def test_texts_that_stand_apart_are_shown_with_their_beginning(tiny_model):
+    from matropy.evaluation._outliers import outliers
+
+    model = load_model(tiny_model("llama"), device="cpu")
+    texts = [f"An ordinary text, number {i} of some, says so." for i in range(12)] + [
+        f"{HOSTILE} zzzzzz qqqqqq" * 2
+    ]
+    evaluation = evaluate(model, texts)
+    found = outliers(evaluation)
+    assert found[0].record.index == 12
+    assert abs(found[0].deviations) > 2
+    assert [abs(one.deviations) for one in found] == sorted(
+        (abs(one.deviations) for one in found), reverse=True
+    )
+    html = report(evaluation).to_html()
+    assert 'href="#text-12"' in html
+    assert 'id="text-12"' in html
+    assert "&lt;script&gt;alert" in html
+    assert "<script>alert" not in html

@@ -7,12 +7,26 @@ from collections.abc import Callable, Sequence
 
 from matropy.evaluation._evaluation import Evaluation, Layer
 from matropy.evaluation._glossary import MEASURES, METRICS
-from matropy.reporting import Column, Facts, Figure, Grid, Page, Section, Series, Table, Text, format_number
+from matropy.evaluation._outliers import outliers
+from matropy.reporting import (
+    Column,
+    Facts,
+    Figure,
+    Grid,
+    Link,
+    Page,
+    Section,
+    Series,
+    Table,
+    Text,
+    format_number,
+)
 
 __all__ = ["notes", "report", "summary_table", "terminal_table"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SKETCH_WIDTH = 14
+_SHOWN = 100
 _REFERENCES = {
     "matrix_nuclear_norm_calibrated": 1.0,
     "matrix_entropy_calibrated": 1.0,
@@ -255,18 +269,61 @@ def _texts(evaluation: Evaluation) -> tuple[Text | Table, ...]:
     blocks: list[Text | Table] = [
         Text(
             f"{_count(corpus.texts, 'text')} of {corpus.bytes:,} bytes; {texts.scored:,} scored, {len(texts.skipped):,}"
-            f" skipped, {corpus.truncated:,} cut to {corpus.max_length:,} tokens."
+            f" skipped, {corpus.truncated:,} cut to {corpus.max_length:,} tokens. The figures of every single text lie"
+            " in texts.jsonl beside this page."
         )
     ]
+    blocks += _outlying(evaluation)
     if texts.skipped:
         blocks.append(
             Table(
                 title="Skipped texts",
                 columns=(Column("Index in the corpus"), Column("Reason")),
-                rows=tuple((text.index, text.reason) for text in texts.skipped),
+                rows=tuple((text.index, text.reason) for text in texts.skipped[:_SHOWN]),
+                caption=f"The first {_SHOWN} of {len(texts.skipped):,}."
+                if len(texts.skipped) > _SHOWN
+                else "",
             )
         )
     return tuple(blocks)
+
+
+def _outlying(evaluation: Evaluation) -> list[Text | Table]:
+    found = outliers(evaluation)
+    if not found:
+        return []
+    names = [
+        name for name in ("loss", "matrix_entropy_calibrated", "anisotropy") if name in evaluation.summary
+    ]
+    table = Table(
+        title="Texts that stand apart",
+        columns=(
+            Column("Text", help="Index in the corpus; the link leads to how it begins"),
+            Column("Apart in"),
+            Column("Standard deviations", help="From the mean over texts", digits=2),
+            Column("Tokens"),
+            *(Column(METRICS[name].title, METRICS[name].unit) for name in names),
+        ),
+        rows=tuple(
+            (
+                Link(f"{one.record.index}", f"#text-{one.record.index}"),
+                METRICS[one.metric].title,
+                one.deviations,
+                one.record.tokens,
+                *(one.record.values.get(name) for name in names),
+            )
+            for one in found
+        ),
+        caption="More than two standard deviations from the mean; look at them before believing an average.",
+    )
+    begins = [
+        Text(
+            f"Text {one.record.index} begins: {' '.join(one.record.excerpt.split())} …",
+            anchor=f"text-{one.record.index}",
+        )
+        for one in found
+    ]
+    return [table, *begins]
 
 
 def _provenance(evaluation: Evaluation) -> Table:

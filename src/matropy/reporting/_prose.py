@@ -23,15 +23,18 @@ class Text:
         One string a paragraph; a lone string is one paragraph.
     kind : {"plain", "note", "warning"}
         Notes and warnings stand in a box of their own.
+    anchor : str
+        The fragment that a :class:`Link` may name; letters, digits and hyphens.
 
     Raises
     ------
     ValueError
-        If there is no paragraph or the kind is unknown.
+        If there is no paragraph, the kind is unknown or the anchor holds other characters.
     """
 
     paragraphs: str | tuple[str, ...]
     kind: Literal["plain", "note", "warning"] = "plain"
+    anchor: str = ""
 
     def __post_init__(self) -> None:
         paragraphs = (self.paragraphs,) if isinstance(self.paragraphs, str) else tuple(self.paragraphs)
@@ -39,6 +42,8 @@ class Text:
             raise ValueError("Text needs at least one paragraph.")
         if self.kind not in _KINDS:
             raise ValueError(f"kind of a Text must be one of {', '.join(_KINDS)}; got {self.kind!r}.")
+        if not all(character.isalnum() or character == "-" for character in self.anchor):
+            raise ValueError(f"anchor of a Text must be letters, digits and hyphens; got {self.anchor!r}.")
         object.__setattr__(self, "paragraphs", paragraphs)
 
 
