@@ -13,6 +13,7 @@ import typer
 
 from matropy._core._errors import MissingExtraError
 from matropy._version import __version__
+from matropy.cli._compare import compare
 from matropy.cli._evaluate import evaluate
 from matropy.cli._list import list_methods
 from matropy.cli._study import study
@@ -61,6 +62,7 @@ def _app(debug: bool) -> typer.Typer:
             evaluate,
             "matropy evaluate model.gguf --text articles.jsonl --limit 100 --output report",
         ),
+        ("compare", compare, "matropy compare small/ large/ --output report"),
         ("study", study, "matropy study matrix-nuclear-norm --scale quick"),
         ("list", list_methods, "matropy list"),
     ):

@@ -181,7 +181,7 @@ def _layer_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
                 x_label="hidden state",
                 y_label=metric.unit or "",
                 series=(_course(evaluation.layers, name), *_reference(evaluation, name)),
-                caption=f"{metric.what} {metric.null}",
+                caption=f"{metric.what} {metric.null} {metric.caution}",
             )
         )
     return tuple(figures)

@@ -3,6 +3,9 @@ from ._corpus import load_corpus as load_corpus
 from ._hidden_states import hidden_states as hidden_states
 from ._model import LanguageModel as LanguageModel
 from ._model import load_model as load_model
+from ._prompts import load_prompts as load_prompts
+from ._prompts import prompt_ablation as prompt_ablation
+from ._responses import generate_responses as generate_responses
 from ._token_scores import TokenScores as TokenScores
 from ._token_scores import token_scores as token_scores
 from ._windows import Window as Window
