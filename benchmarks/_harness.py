@@ -107,6 +107,11 @@ def extra_memory(call: Callable[[], Any]) -> float | None:
     return (_status("VmHWM") - before) / 1e3
 
 
+def resident_mb() -> float:
+    """Resident memory of this process, in MB (Linux)."""
+    return _status("VmRSS") / 1e3
+
+
 def report(
     name: str, title: str, rows: Sequence[Row], packages: Sequence[str], notes: Sequence[str] = ()
 ) -> None:

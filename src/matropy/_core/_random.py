@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ _POISSON_STEPS = np.array(
 )
 
 
+@lru_cache(maxsize=8)
 def poisson_weights(seed: int, index: int, size: int) -> NDArray[np.uint8]:
     """Poisson(1) weights of item ``index`` in ``size`` bootstrap replicates.
 
@@ -24,4 +26,6 @@ def poisson_weights(seed: int, index: int, size: int) -> NDArray[np.uint8]:
     (Chamandy et al., 2012, the Poisson bootstrap).
     """
     bits = np.random.Philox(key=seed, counter=[0, index, 0, 0]).random_raw(size)
-    return np.searchsorted(_POISSON_STEPS, bits, side="right").astype(np.uint8)
+    weights = np.searchsorted(_POISSON_STEPS, bits, side="right").astype(np.uint8)
+    weights.flags.writeable = False  # several sums of the same item share them
+    return weights
