@@ -61,6 +61,7 @@ def evaluate(
     from matropy.evaluation import evaluate as run
     from matropy.evaluation._ranks import join_launched_group
     from matropy.evaluation._report import notes
+    from matropy.evaluation._resume import STATE_FILE
     from matropy.lm import load_corpus, load_model
 
     require("torch", extra="llm", purpose="evaluating a language model")
@@ -73,6 +74,8 @@ def evaluate(
     ranks = join_launched_group()
     say = _say if ranks.rank == 0 else _say_nothing
     say(f"Texts: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB")
+    if resume and not (folder / STATE_FILE).exists():
+        say(f"There is no interrupted run in {folder}: starting anew.")
     say(f"Loading {model or 'the packaged small model'} (a GGUF file is converted on its first use) ...")
     if ranks.rank > 0:
         ranks.broadcast(None)  # the first process converts, where that is needed

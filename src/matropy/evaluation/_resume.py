@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from matropy._core._errors import InputError
 from matropy._core._files import write_atomic
 
-__all__ = ["ResumeState"]
+__all__ = ["STATE_FILE", "ResumeState"]
+
+STATE_FILE = "resume.npz"
 
 
 class ResumeState:
@@ -30,7 +32,7 @@ class ResumeState:
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        self._path = folder / "resume.npz"
+        self._path = folder / STATE_FILE
         self._identity = msgspec.json.decode(msgspec.json.encode(identity))
 
     def save(self, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
