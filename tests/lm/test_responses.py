@@ -380,3 +380,24 @@ def test_a_real_model_answers(smollm2, tmp_path):
     evaluation = matropy.evaluate(smollm2, sampled, layers="last", metrics=["matrix_nuclear_norm", "loss"])
     assert evaluation.corpus.sha256 == sampled.sha256
     assert 0 < evaluation.summary["matrix_nuclear_norm"].mean < 1
+
+
+def test_settings_beside_the_answers_are_valid_and_kept_with_the_figures(chat, tmp_path):
+    import json
+
+    import jsonschema
+
+    from matropy import evaluate
+    from matropy._core._schema import json_schema
+    from matropy.lm._responses import ResponseSettings
+    from matropy.lm._schema import SCHEMA_FILE
+
+    schema = json.loads(SCHEMA_FILE.read_text())
+    assert schema == json_schema(ResponseSettings)
+    model = chat()
+    answers = generate_responses(model, ["One?", "Two?"], tmp_path, max_new_tokens=8)
+    settings = json.loads((tmp_path / "responses.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(settings)
+    made = evaluate(model, answers, layers="last").settings["made_texts"]
+    assert made.items() <= settings.items()
+    assert made["temperature"] == 0.7

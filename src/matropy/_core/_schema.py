@@ -12,8 +12,10 @@ __all__ = ["json_schema"]
 
 def json_schema(saved: type, *, hook: Callable[[type], dict[str, Any]] | None = None) -> dict[str, Any]:
     """Schema (JSON Schema 2020-12) of the JSON that an instance of ``saved`` becomes, without its docstrings."""
-    schema = msgspec.json.schema(saved, schema_hook=hook)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_docstrings(schema)}
+    schema = _without_docstrings(msgspec.json.schema(saved, schema_hook=hook))
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
+    return plain
 
 
 def _without_docstrings(schema: Any) -> Any:

@@ -27,7 +27,23 @@ def evaluate(
     dataset: Annotated[str | None, typer.Option(help="A Hugging Face data set, by name or folder.")] = None,
     subset: Annotated[str | None, typer.Option(help="Configuration of the data set.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "test",
-    field: Annotated[str, typer.Option(help="Field of a .jsonl line, or column of the data set.")] = "text",
+    field: Annotated[
+        str | None,
+        typer.Option(
+            help="Field of a .jsonl line, or column of the data set. [default: text; of --responses: prompt]"
+        ),
+    ] = None,
+    responses: Annotated[
+        Path | None,
+        typer.Option(help="A .jsonl of prompts: the model answers them, and its answers are the texts."),
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer to a prompt.")] = 64,
+    temperature: Annotated[
+        float, typer.Option(help="Of the answers; 0 takes the likeliest token every time.")
+    ] = 0.7,
+    no_chat_template: Annotated[
+        bool, typer.Option("--no-chat-template", help="Continue the bare prompts, for a base model.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Take the first N texts.")] = None,
     layers: Annotated[str, typer.Option(help="all, last, or indices: 0,5,10 (0 is the embedding).")] = "all",
     metrics: Annotated[str | None, typer.Option(help="Names, separated by commas. [default: all]")] = None,
@@ -45,7 +61,7 @@ def evaluate(
     drop_bos: Annotated[
         bool, typer.Option("--drop-bos", help="Leave the beginning-of-sequence token out of the measures.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the answers.")] = 0,
     output: Annotated[Path, typer.Option(help="Folder for evaluation.json and report.html.")] = Path(
         "matropy-evaluation"
     ),
@@ -56,13 +72,13 @@ def evaluate(
     """Run a language model over texts and report, layer by layer, how it compresses information."""
     from rich.console import Console
 
-    from matropy._core._errors import require
+    from matropy._core._errors import InputError, require
     from matropy._core._files import output_folder
     from matropy.evaluation import evaluate as run
     from matropy.evaluation._ranks import join_launched_group
     from matropy.evaluation._report import notes
     from matropy.evaluation._resume import STATE_FILE
-    from matropy.lm import load_corpus, load_model
+    from matropy.lm import generate_responses, load_corpus, load_model, load_prompts
 
     require("torch", extra="llm", purpose="evaluating a language model")
     wanted_layers = _layers(layers)
@@ -70,10 +86,24 @@ def evaluate(
         None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     )
     folder = output_folder(output)
-    corpus = load_corpus(text or None, dataset=dataset, subset=subset, split=split, field=field, limit=limit)
+    if responses is None:
+        corpus = load_corpus(
+            text or None, dataset=dataset, subset=subset, split=split, field=field or "text", limit=limit
+        )
+    elif text or dataset is not None:
+        raise InputError("give --responses, or --text or --dataset, not both")
+    else:
+        corpus = load_prompts(responses, field=field or "prompt", limit=limit)
     ranks = join_launched_group()
+    if responses is not None and ranks.size > 1:
+        raise InputError(
+            "--responses runs in one process; several can evaluate its answers:"
+            " --text responses.jsonl --field response"
+        )
     say = _say if ranks.rank == 0 else _say_nothing
-    say(f"Texts: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB")
+    say(
+        f"{'Texts' if responses is None else 'Prompts'}: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB"
+    )
     if resume and not (folder / STATE_FILE).exists():
         say(f"There is no interrupted run in {folder}: starting anew.")
     say(f"Loading {model or 'the packaged small model'} (a GGUF file is converted on its first use) ...")
@@ -88,6 +118,19 @@ def evaluate(
     )
     if ranks.size > 1:
         say(f"{ranks.size} processes share the work.")
+    if responses is not None:
+        corpus = generate_responses(
+            loaded,
+            corpus,
+            folder,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+            chat_template=not no_chat_template,
+            resume=resume,
+            progress=True,
+        )
+        say(f"Answers: {folder / 'responses.jsonl'}, {corpus.bytes / 1e6:.2f} MB")
     result = run(
         loaded,
         corpus,

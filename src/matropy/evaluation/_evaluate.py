@@ -187,6 +187,7 @@ def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
                     strict=True,
                 )
             ),
+            "made_texts": corpus.made,
             "bootstrap_replicates": REPLICATES,
             "seed": options.seed,
         },

@@ -29,6 +29,8 @@ class Corpus:
         What reports call it.
     read : callable
         Gives a fresh iterator over the texts.
+    made : dict, optional
+        How the texts were made, where a program made them.
 
     Attributes
     ----------
@@ -41,8 +43,11 @@ class Corpus:
         Over the lengths and bytes of all texts in order.
     """
 
-    def __init__(self, name: str, read: Callable[[], Iterator[str]]) -> None:
+    def __init__(
+        self, name: str, read: Callable[[], Iterator[str]], *, made: dict[str, Any] | None = None
+    ) -> None:
         self.name = name
+        self.made = made
         self._read = read
         self.texts = self.bytes = 0
         digest = hashlib.sha256()

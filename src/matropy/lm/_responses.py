@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
 import msgspec
@@ -42,11 +42,11 @@ class _Response:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Settings:
+class ResponseSettings:
     """All that the answers depend on, ``responses.json``."""
 
-    format: str = "matropy.responses"
-    version: int = 1
+    format: Literal["matropy.responses"] = "matropy.responses"
+    version: Literal[1] = 1
     model: str
     sha256: str | None
     dtype: str
@@ -134,7 +134,7 @@ def generate_responses(
         prompts = load_corpus(prompts)
     asked = list(prompts)
     ids = _prompt_ids(model, asked, max_new_tokens, chat_template)
-    settings = _Settings(
+    settings = ResponseSettings(
         model=model.name,
         sha256=model.sha256,
         dtype=model.dtype,
@@ -164,7 +164,9 @@ def generate_responses(
                 stream.write(msgspec.json.encode(response) + b"\n")
             stream.flush()
             bar.advance(len(asked[batch]))
-    return Corpus(f"answers to {prompts.name}", load_corpus(file, field="response").__iter__)
+    answers = load_corpus(file, field="response")
+    made = {name: value for name, value in asdict(settings).items() if name not in ("format", "version")}
+    return Corpus(f"answers to {prompts.name}", answers.__iter__, made=made)
 
 
 def _prompt_ids(
@@ -198,9 +200,9 @@ def _prompt_ids(
     return encoded
 
 
-def _check_settings(file: Path, now: _Settings) -> None:
+def _check_settings(file: Path, now: ResponseSettings) -> None:
     try:
-        then = msgspec.json.decode(file.read_bytes(), type=_Settings)
+        then = msgspec.json.decode(file.read_bytes(), type=ResponseSettings)
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(
             f"cannot resume: {file}, which says how the answers were made, is unreadable ({error})"
@@ -237,7 +239,7 @@ def _answer(
     first: int,
     prompts: Sequence[str],
     ids: Sequence[NDArray[np.int64]],
-    settings: _Settings,
+    settings: ResponseSettings,
 ) -> list[_Response]:
     """Answers to a batch of prompts, the first of which has the index ``first``."""
     import torch
