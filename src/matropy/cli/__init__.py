@@ -1,3 +1,3 @@
-"""The command line: ``matropy evaluate | study | list``."""
+"""The command line: ``matropy evaluate | compare | study | list``."""
 
 from matropy.cli._main import main as main
