@@ -40,7 +40,16 @@ def state_cost() -> float:
 def tokens_per_second(launcher: tuple[str, ...]) -> float:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--limit", str(LIMIT), "--max-length", str(LENGTH), "--batch-tokens", "1024", "--device", "cpu"]
+        options = [
+            "--limit",
+            str(LIMIT),
+            "--max-length",
+            str(LENGTH),
+            "--batch-tokens",
+            "1024",
+            "--device",
+            "cpu",
+        ]
         command = [sys.executable, *launcher, "-m", "matropy", "evaluate", *options, "--output", folder]
         subprocess.run(command, env=environment, check=True, capture_output=True)
         timing = json.loads(Path(folder, "evaluation.json").read_text())["timing"]
