@@ -26,7 +26,7 @@ from matropy.reporting import Column, Table
 LENGTHS = (128, 256, 512, 1024, 2048)
 TEXTS = 4
 BATCH_TOKENS = 4096
-ROUNDS = 3
+ROUNDS = 2
 
 
 def long_texts() -> list[str]:

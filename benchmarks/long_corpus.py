@@ -1,9 +1,9 @@
-"""A million short texts through ``evaluate``: memory that does not grow with the corpus.
+"""Very many short texts through ``evaluate``: memory that does not grow with the corpus.
 
 The smallest model of the size ladder, so that the texts are what costs. Resident memory is read while the run goes:
 after a tenth of the texts, and at its peak.
 
-    python -m benchmarks.long_corpus [TEXTS]
+    python -m benchmarks.long_corpus 1000000
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from matropy import evaluate, load_model
 from matropy.lm import load_corpus
 from matropy.studies import LADDER, train_ladder
 
-TEXTS = 1_000_000
+TEXTS = 100_000
 
 
 def write_texts(path: Path, count: int) -> None:

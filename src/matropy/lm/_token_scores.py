@@ -53,19 +53,20 @@ def token_scores(
     """
     import torch
 
-    losses: list[torch.Tensor] = []
-    entropies: list[torch.Tensor] = []
+    # What is kept has its place from the start: small blocks between large ones would keep those from being reused.
+    loss, entropy = torch.empty(2, len(targets), device=states.device)
     start, rows = 0, 16
     with torch.inference_mode():
-        while not losses or start < len(targets):
-            log_p = head(states[start : start + rows]).float().log_softmax(-1)
-            losses.append(-log_p.gather(-1, targets[start : start + rows, None])[:, 0])
+        while start < len(targets):
+            block = slice(start, start + rows)
+            log_p = head(states[block]).float().log_softmax(-1)
+            loss[block] = -log_p.gather(-1, targets[block, None])[:, 0]
             # A class of probability zero may stand at -inf, which must not meet that zero.
             p = log_p.exp()
-            entropies.append(-p.mul_(log_p.clamp_(min=-1e4)).sum(-1))
+            entropy[block] = -p.mul_(log_p.clamp_(min=-1e4)).sum(-1)
             start += rows
             rows = max(1, _LOGITS_AT_ONCE // log_p.shape[-1])
-    return TokenScores(torch.cat(losses), torch.cat(entropies))
+    return TokenScores(loss, entropy)
 
 
 def prediction_head(model: LanguageModel) -> Callable[[torch.Tensor], torch.Tensor]:

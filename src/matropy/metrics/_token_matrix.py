@@ -144,14 +144,21 @@ def unit_column_squares(rows: Rows) -> Array:
     xp = rows.xp
     total, degenerate = 0, False
     for block in rows.blocks:
-        x = centered(block, rows.mean)
-        squares = x * x
+        squares = squared(centered(block, rows.mean))
         norms = root(xp.sum(squares, axis=-1, keepdims=True), xp)
         norms, flat = nonzero_norms(norms, block, rows.mean)
         total = total + ((1 / (norms * norms)).mT @ squares)[..., 0, :]
         degenerate = degenerate | flat
     check_normalizable(degenerate, rows)
     return total
+
+
+def squared(x: Array) -> Array:
+    """Squares of numbers that nobody else looks at: in their place, unless a gradient needs them."""
+    if getattr(x, "requires_grad", False):
+        return x * x
+    x *= x
+    return x
 
 
 def column_norm_sum(z: Array, rows: Rows) -> Array:
