@@ -20,7 +20,7 @@ __all__ = ["SPECTRUM_LENGTH", "BatchMeasures", "Measure", "measuring"]
 
 SPECTRUM_LENGTH = 64
 
-# Tasks of like cost, so that two texts, or one, keep two cores busy.
+# What a second thread takes over where there are fewer texts than threads: half of the cost.
 _RAW = ("anisotropy", "rankme", "alpha_req")
 
 
@@ -57,23 +57,25 @@ def measuring(device: torch.device, metrics: Sequence[str]) -> Iterator[Measure]
     import torch
     from threadpoolctl import threadpool_limits
 
-    groups = [
-        group for group in ([m for m in metrics if m not in _RAW], [m for m in metrics if m in _RAW]) if group
-    ]
     # One thread of linear algebra in each worker: small matrices gain nothing from more, and workers would fight.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        yield lambda states, spans: _on_cpu(states, spans, metrics, groups, pool)
+        yield lambda states, spans: _on_cpu(states, spans, metrics, pool)
 
 
 def _on_cpu(
     states: torch.Tensor,
     spans: Sequence[tuple[int, int]],
     metrics: Sequence[str],
-    groups: Sequence[Sequence[str]],
     pool: ThreadPoolExecutor,
 ) -> BatchMeasures:
+    import torch
+
     array = states.float().numpy() if states.dtype.itemsize < 4 else states.numpy()
     texts = [array[row, start:stop] for row, (start, stop) in enumerate(spans)]
+    groups = [metrics]
+    if len(texts) < torch.get_num_threads():
+        halves = [m for m in metrics if m not in _RAW], [m for m in metrics if m in _RAW]
+        groups = [half for half in halves if half]
     tasks = [(text, group) for text in texts for group in groups]
     results = list(pool.map(lambda task: representation_statistics(task[0], None, task[1]), tasks))
     parts = [results[i : i + len(groups)] for i in range(0, len(results), len(groups))]
