@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from group_tasks import answer_together
 from scipy.stats import chisquare
 
 import matropy
@@ -401,3 +402,31 @@ def test_settings_beside_the_answers_are_valid_and_kept_with_the_figures(chat, t
     made = evaluate(model, answers, layers="last").settings["made_texts"]
     assert made.items() <= settings.items()
     assert made["temperature"] == 0.7
+
+
+@pytest.mark.parametrize("prompts", [PROMPTS, PROMPTS[:1]], ids=["both work", "one is idle"])
+def test_a_group_gives_every_process_the_answers_of_one(tiny_model, two_processes, prompts, tmp_path):
+    options = {"max_new_tokens": 4, "batch_size": 2}
+    folder, together, alone = str(tiny_model("llama")), tmp_path / "together", tmp_path / "alone"
+    first, second = two_processes.run(answer_together, folder, prompts, str(together), options)
+    assert first == second == answer_together(folder, prompts, str(alone), options)
+    assert lines(together) == lines(alone)
+    # Cut in the middle of the second batch, the two go on where one has left off.
+    file = alone / "responses.jsonl"
+    complete = file.read_bytes()
+    file.write_bytes(b"".join(complete.splitlines(keepends=True)[:3]))
+    options["resume"] = True
+    assert two_processes.run(answer_together, folder, prompts, str(alone), options) == [first, first]
+    assert file.read_bytes() == complete
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"), [(["x", " "], "prompt 1 is blank"), (PROMPTS, "cannot resume the answers")]
+)
+def test_what_is_wrong_stops_both_processes(tiny_model, two_processes, prompts, message, tmp_path):
+    folder = str(tiny_model("llama"))
+    answer_together(folder, ["another"], str(tmp_path), {"max_new_tokens": 2})
+    results = two_processes.run(
+        answer_together, folder, prompts, str(tmp_path), {"max_new_tokens": 2, "resume": True}
+    )
+    assert all(message in result for result in results)

@@ -74,8 +74,8 @@ def evaluate(
 
     from matropy._core._errors import InputError, require
     from matropy._core._files import output_folder
+    from matropy._core._ranks import join_launched_group
     from matropy.evaluation import evaluate as run
-    from matropy.evaluation._ranks import join_launched_group
     from matropy.evaluation._report import notes
     from matropy.evaluation._resume import STATE_FILE
     from matropy.lm import generate_responses, load_corpus, load_model, load_prompts
@@ -95,11 +95,6 @@ def evaluate(
     else:
         corpus = load_prompts(responses, field=field or "prompt", limit=limit)
     ranks = join_launched_group()
-    if responses is not None and ranks.size > 1:
-        raise InputError(
-            "--responses runs in one process; several can evaluate its answers:"
-            " --text responses.jsonl --field response"
-        )
     say = _say if ranks.rank == 0 else _say_nothing
     say(
         f"{'Texts' if responses is None else 'Prompts'}: {corpus.name}, {corpus.texts:,} of them, {corpus.bytes / 1e6:.2f} MB"

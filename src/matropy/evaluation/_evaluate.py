@@ -16,6 +16,7 @@ from matropy._core._errors import InputError, require
 from matropy._core._files import output_folder
 from matropy._core._progress import progress as show_progress
 from matropy._core._progress import silent
+from matropy._core._ranks import current_ranks
 from matropy._core._validation import check_choice, check_integer
 from matropy._version import __version__
 from matropy.evaluation._accumulators import REPLICATES, StreamingMeans
@@ -31,7 +32,6 @@ from matropy.evaluation._evaluation import (
     Timing,
 )
 from matropy.evaluation._glossary import MEASURES, METRICS, SCORES
-from matropy.evaluation._ranks import current_ranks
 from matropy.evaluation._records import RECORDS_FILE, TextRecords
 from matropy.evaluation._run import Options, Run, default_batch_tokens
 from matropy.lm import Corpus, LanguageModel, load_corpus, load_model

@@ -14,10 +14,10 @@ import msgspec
 
 from matropy._core._errors import InputError
 from matropy._core._progress import Progress
+from matropy._core._ranks import Ranks
 from matropy._version import __version__
 from matropy.evaluation._batch import MeasuredWindow, measure_batch, measured_rows
 from matropy.evaluation._measuring import Measure, measuring
-from matropy.evaluation._ranks import Ranks
 from matropy.evaluation._records import RECORDS_FILE, TextRecords
 from matropy.evaluation._resume import ResumeState
 from matropy.evaluation._sums import Sums
@@ -103,7 +103,7 @@ class Run:
             self._records = _open_records(folder if ranks.rank == 0 else None, keep_bytes)
         except (ValueError, OSError) as error:
             problem = error
-        self._go_on_together(problem)
+        self._ranks.go_on_together(problem)
         self._done = ranks.broadcast(self._done)
 
     @property
@@ -137,7 +137,7 @@ class Run:
         if self._ranks.rank == 0 and not self.sums.counts.scored:
             reason = self.sums.skipped[0].reason
             problem = InputError(f"no text of {self.corpus.name} can be scored: {reason}")
-        self._go_on_together(problem)
+        self._ranks.go_on_together(problem)
 
     def forget(self) -> None:
         """Remove what only an unfinished run needs."""
@@ -163,7 +163,7 @@ class Run:
                 self._add(round_of_batches, gathered[: len(round_of_batches)])
             except (ValueError, OSError, RuntimeError) as error:
                 problem = error
-        self._go_on_together(problem)
+        self._ranks.go_on_together(problem)
         self.forward_seconds += time.perf_counter() - start
 
     def _measured(self, batch: Batch, measure: Measure, head: Any) -> list[tuple[int, MeasuredWindow | None]]:
@@ -197,16 +197,21 @@ class Run:
                 if record is not None:
                     self._records.write(msgspec.json.encode(record) + b"\n")
         self._done += len(batches)
-        if self._state is not None:
-            self._records.flush()
-            progress = {
-                "batches": self._done,
-                "record_bytes": self._records.tell(),
-                "forward_seconds": self.forward_seconds,
-                "metrics_seconds": self.metrics_seconds,
-                **self.sums.rest(),
-            }
-            self._state.save(self.sums.arrays(), progress)
+        self._keep_state()
+
+    def _keep_state(self) -> None:
+        """What is done, where an interrupted run will find it."""
+        if self._state is None:
+            return
+        self._records.flush()
+        progress = {
+            "batches": self._done,
+            "record_bytes": self._records.tell(),
+            "forward_seconds": self.forward_seconds,
+            "metrics_seconds": self.metrics_seconds,
+            **self.sums.rest(),
+        }
+        self._state.save(self.sums.arrays(), progress)
 
     def _restore(self, arrays: dict[str, Any], progress: dict[str, Any]) -> int:
         """Go on from an earlier state; the length that the file of records had."""
@@ -214,14 +219,6 @@ class Run:
         self._done = progress["batches"]
         self.forward_seconds, self.metrics_seconds = progress["forward_seconds"], progress["metrics_seconds"]
         return int(progress["record_bytes"])
-
-    def _go_on_together(self, problem: Exception | None) -> None:
-        """Stop every process when the first one has a problem."""
-        told = self._ranks.broadcast(None if problem is None else str(problem))
-        if problem is not None:
-            raise problem
-        if told is not None:
-            raise InputError(told)
 
     def _counted(self, windows: Iterable[Window]) -> Iterator[Window]:
         for window in windows:

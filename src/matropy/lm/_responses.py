@@ -19,6 +19,7 @@ from matropy._core._errors import InputError
 from matropy._core._files import output_folder, to_json, write_atomic
 from matropy._core._progress import progress as show_progress
 from matropy._core._progress import silent
+from matropy._core._ranks import current_ranks
 from matropy._core._validation import check_integer
 from matropy.lm._corpus import Corpus, load_corpus
 from matropy.lm._model import LanguageModel
@@ -78,6 +79,9 @@ def generate_responses(
     with is left out. It is drawn as :math:`\mathrm{argmax}_v\,(\mathrm{logit}_v+T g_v)` with Gumbel noise :math:`g` that is
     a function of seed, prompt, step and token alone. So an answer depends on the prompts beside it only through the
     rounding of the logits. An answer ends at any of the model's stop tokens, or after ``max_new_tokens``.
+
+    In an initialized ``torch.distributed`` group every process calls it with the same arguments: batches are formed
+    first and then dealt out, the first process writes, and all get the answers.
 
     Parameters
     ----------
@@ -145,28 +149,61 @@ def generate_responses(
         temperature=float(temperature),
         seed=seed,
     )
-    folder = output_folder(output)
+    ranks = current_ranks()
+    file = Path(output) / "responses.jsonl"
+    done = 0
+    problem: Exception | None = None
+    try:
+        if ranks.rank == 0:
+            done = _begin(output_folder(output), settings, asked, batch_size, resume)
+    except (ValueError, OSError) as error:
+        problem = error
+    ranks.go_on_together(problem)
+    done = ranks.broadcast(done)
+    show = show_progress if progress and ranks.rank == 0 else silent
+    with show("Answering", len(asked) - done, "prompts") as bar:
+        for first in range(done, len(asked), batch_size * ranks.size):
+            start = first + batch_size * ranks.rank
+            batch = slice(start, start + batch_size)
+            try:
+                own: Any = _answer(model, start, asked[batch], ids[batch], settings) if asked[batch] else []
+            except (ValueError, RuntimeError) as error:
+                own = error
+            gathered = ranks.gather(own)
+            if ranks.rank == 0:
+                problem = _append(file, gathered)
+            ranks.go_on_together(problem)
+            bar.advance(min(batch_size * ranks.size, len(asked) - first))
+    answers = ranks.broadcast([*load_corpus(file, field="response")] if ranks.rank == 0 else None)
+    made = {name: value for name, value in asdict(settings).items() if name not in ("format", "version")}
+    return Corpus(f"answers to {prompts.name}", answers.__iter__, made=made)
+
+
+def _begin(
+    folder: Path, settings: ResponseSettings, asked: Sequence[str], batch_size: int, resume: bool
+) -> int:
+    """Prepare the files; the number of answers that an earlier run has left."""
     file = folder / "responses.jsonl"
     if resume and file.exists():
         _check_settings(folder / "responses.json", settings)
-        done = _drop_unfinished(file, asked, batch_size)
-    else:
-        file.unlink(missing_ok=True)
-        write_atomic(folder / "responses.json", to_json(settings))
-        done = 0
-    with (
-        file.open("ab") as stream,
-        (show_progress if progress else silent)("Answering", len(asked) - done, "prompts") as bar,
-    ):
-        for start in range(done, len(asked), batch_size):
-            batch = slice(start, start + batch_size)
-            for response in _answer(model, start, asked[batch], ids[batch], settings):
-                stream.write(msgspec.json.encode(response) + b"\n")
-            stream.flush()
-            bar.advance(len(asked[batch]))
-    answers = load_corpus(file, field="response")
-    made = {name: value for name, value in asdict(settings).items() if name not in ("format", "version")}
-    return Corpus(f"answers to {prompts.name}", answers.__iter__, made=made)
+        return _drop_unfinished(file, asked, batch_size)
+    file.unlink(missing_ok=True)
+    write_atomic(folder / "responses.json", to_json(settings))
+    file.touch()
+    return 0
+
+
+def _append(file: Path, batches: Sequence[list[_Response] | Exception]) -> Exception | None:
+    """Write the answers of whole batches, up to the first that failed; what went wrong."""
+    try:
+        with file.open("ab") as stream:
+            for batch in batches:
+                if isinstance(batch, Exception):
+                    return batch
+                stream.write(b"".join(msgspec.json.encode(response) + b"\n" for response in batch))
+    except OSError as error:
+        return error
+    return None
 
 
 def _prompt_ids(

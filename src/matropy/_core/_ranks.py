@@ -1,4 +1,4 @@
-"""The processes of one evaluation: one, or the ranks of an initialized torch.distributed group."""
+"""The processes that share a job: one, or the ranks of an initialized torch.distributed group."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from matropy._core._errors import InputError
+
 __all__ = ["Ranks", "current_ranks", "join_launched_group"]
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """One process among those that evaluate together.
+    """One process among those that work together.
 
     Attributes
     ----------
     rank, size : int
-        Which of how many; rank 0 keeps the sums and writes.
+        Which of how many; rank 0 gathers and writes.
     group : object
         The group that passes Python objects; None for a lone process.
     """
@@ -45,6 +47,14 @@ class Ranks:
         items = [item]
         dist.broadcast_object_list(items, src=0, group=self.group)
         return items[0]
+
+    def go_on_together(self, problem: Exception | None) -> None:
+        """Stop every process when rank 0 has a problem."""
+        told = self.broadcast(None if problem is None else str(problem))
+        if problem is not None:
+            raise problem
+        if told is not None:
+            raise InputError(told)
 
 
 def current_ranks() -> Ranks:
