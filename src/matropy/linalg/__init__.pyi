@@ -1,5 +1,12 @@
+from ._estimate import Estimate as Estimate
 from ._gram import Gram as Gram
+from ._hadamard import fast_walsh_hadamard as fast_walsh_hadamard
+from ._lanczos import LanczosResult as LanczosResult
+from ._lanczos import lanczos as lanczos
 from ._norms import l12_norm as l12_norm
 from ._norms import nuclear_norm as nuclear_norm
 from ._norms import schatten_norm as schatten_norm
 from ._norms import singular_values as singular_values
+from ._quadrature import stochastic_lanczos_quadrature as stochastic_lanczos_quadrature
+from ._spectral_density import SpectralDensity as SpectralDensity
+from ._spectral_density import spectral_density as spectral_density

@@ -1,3 +1,12 @@
+from . import kernels as kernels
+from ._activation_codes._cluster_accuracy import cluster_accuracy as cluster_accuracy
+from ._activation_codes._code_book import CodeBook as CodeBook
+from ._activation_codes._code_book import redundancy_ratio as redundancy_ratio
+from ._activation_codes._code_redundancy import CodeRedundancy as CodeRedundancy
+from ._activation_codes._hamming_knn import HammingKNN as HammingKNN
+from ._activation_codes._phase_chart import PhaseChart as PhaseChart
+from ._activation_codes._phase_chart import phase_chart as phase_chart
+from ._activation_codes._recorder import ActivationRecorder as ActivationRecorder
 from ._isotropic_null import IsotropicNull as IsotropicNull
 from ._isotropic_null import isotropic_null as isotropic_null
 from ._representation import alpha_req as alpha_req
@@ -7,3 +16,11 @@ from ._representation import matrix_entropy as matrix_entropy
 from ._representation import matrix_nuclear_norm as matrix_nuclear_norm
 from ._representation import rankme as rankme
 from ._representation_metrics import RepresentationMetrics as RepresentationMetrics
+from ._vendi._estimate import vendi_score_estimate as vendi_score_estimate
+from ._vendi._profile import Rarefaction as Rarefaction
+from ._vendi._profile import VendiProfile as VendiProfile
+from ._vendi._profile import rarefaction as rarefaction
+from ._vendi._profile import vendi_profile as vendi_profile
+from ._vendi._score import internal_diversity as internal_diversity
+from ._vendi._score import vendi_score as vendi_score
+from ._vendi._streaming import VendiScore as VendiScore

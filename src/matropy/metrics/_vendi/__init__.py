@@ -1,0 +1,1 @@
+"""The Vendi score, in parts; the names are in :mod:`matropy.metrics`."""
