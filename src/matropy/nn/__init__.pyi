@@ -1,0 +1,10 @@
+from ._prediction_head import PredictionHead as PredictionHead
+from ._prediction_head import prediction_head as prediction_head
+from .cut_cross_entropy._batch_plan import BatchPlan as BatchPlan
+from .cut_cross_entropy._batch_plan import max_batch_tokens as max_batch_tokens
+from .cut_cross_entropy._causal_lm import causal_lm_loss as causal_lm_loss
+from .cut_cross_entropy._causal_lm import causal_lm_statistics as causal_lm_statistics
+from .cut_cross_entropy._linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
+from .cut_cross_entropy._module import LinearCrossEntropyLoss as LinearCrossEntropyLoss
+from .cut_cross_entropy._token_statistics import TokenStatistics as TokenStatistics
+from .cut_cross_entropy._token_statistics import token_statistics as token_statistics
