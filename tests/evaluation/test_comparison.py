@@ -219,7 +219,8 @@ def test_models_of_other_width_are_not_ranked_by_raw_figures(make):
 @pytest.mark.parametrize("metric", matropy.evaluation.METRICS)
 def test_every_raw_measure_is_refused_across_widths(make, metric):
     free = {"matrix_entropy_calibrated", "matrix_nuclear_norm_calibrated", "anisotropy"}
-    measured = metric in matropy.evaluation._glossary.MEASURES
+    glossary = matropy.evaluation._glossary
+    measured = metric in glossary.MEASURES or metric in glossary.CODES
     pair = make(metrics=(metric,)), make(metrics=(metric,), width=65)
     refused = comparable(compare(*pair))[metric] == "no"
     assert refused == (measured and metric not in free)
@@ -364,3 +365,37 @@ def test_nothing_from_outside_is_markup(make):
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(comparison.table())
     assert "[red]" in console.export_text()
+
+
+WHOLE = ["vendi_score", "code_redundancy", "provenance_statistic"]
+LINES = [f"Line {index} of a few that differ{' and go on' * (index % 3)}." for index in range(5)]
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_model):
+    return lambda texts=LINES, **config: matropy.evaluate(
+        matropy.load_model(tiny_model("llama", **config), device="cpu"), texts, metrics=WHOLE
+    )
+
+
+def test_figures_of_all_texts_and_codes_are_compared(tiny):
+    a, b = tiny(), tiny(rms_norm_eps=0.1)
+    found = compare(a, b).metrics
+    diversity = found["vendi_score"].differences[0]
+    assert diversity.value == pytest.approx(b.summary["vendi_score"].mean - a.summary["vendi_score"].mean)
+    assert (diversity.comparable, diversity.standard_error, diversity.ci95) == ("yes", None, None)
+    assert found["vendi_score"].values[0].value == a.summary["vendi_score"].mean
+    assert found["code_redundancy"].differences[0].comparable == "yes"
+    courses = compare(a, b).profiles
+    assert courses["code_redundancy"][0].mean == [layer.codes.redundancy for layer in a.layers[1:]]
+    assert courses["vendi_score"][1].mean == [layer.metrics["vendi_score"].mean for layer in b.layers]
+
+
+def test_diversity_of_other_texts_and_codes_of_other_width_are_refused(tiny):
+    fewer = compare(tiny(), tiny(LINES[:4])).metrics
+    assert fewer["vendi_score"].differences[0].comparable == "no"
+    assert fewer["vendi_score"].differences[0].because == "the corpora differ"
+    assert fewer["provenance_statistic"].differences[0].comparable == "yes"
+    wider = compare(tiny(), tiny(intermediate_size=80)).metrics["code_redundancy"].differences[0]
+    assert wider.comparable == "no"
+    assert "numbers of gated units" in wider.because

@@ -249,6 +249,28 @@ def test_wrong_options_are_refused_before_any_work(model, options, message):
         evaluate(model, TEXTS, **options)
 
 
+def test_diversity_is_that_of_the_mean_states_of_all_texts(model, evaluation):
+    means = [[state.mean(0).numpy() for state in states_of(model, text)[1]] for text in TEXTS]
+    for layer in evaluation.layers:
+        expected = metrics.vendi_score(np.array([text[layer.index] for text in means]))
+        assert layer.metrics["vendi_score"].mean == pytest.approx(expected, rel=1e-5)
+        assert layer.metrics["vendi_score"].ci95 is None
+    summary = evaluation.summary["vendi_score"]
+    assert summary.mean == evaluation.layers[-1].metrics["vendi_score"].mean
+    assert (summary.token_weighted_mean, summary.standard_error, summary.ci95) == (None, None, None)
+    assert summary.unit == "texts"
+
+
+def test_provenance_statistic_is_surprise_less_entropy(model, evaluation):
+    gaps = []
+    for text in TEXTS:
+        ids, _, logits = states_of(model, text)
+        log_p = logits[:-1].log_softmax(-1)
+        surprise = -log_p.gather(1, ids[1:, None])[:, 0]
+        gaps.append(float((surprise + (log_p.exp() * log_p).sum(-1)).mean()))
+    assert evaluation.summary["provenance_statistic"].mean == pytest.approx(np.mean(gaps), abs=1e-5)
+
+
 def test_glossary_names_every_metric_fully():
     for name, metric in METRICS.items():
         assert metric.title, name

@@ -11,10 +11,10 @@ import transformers
 
 from matropy._core._errors import InputError
 from matropy.lm import _model as module
-from matropy.lm import hidden_states, load_corpus, load_model, token_scores, token_windows
+from matropy.lm import hidden_states, load_corpus, load_model, token_windows
 from matropy.lm._model import packaged_model
-from matropy.lm._token_scores import prediction_head
 from matropy.metrics import matrix_entropy, matrix_nuclear_norm
+from matropy.nn import causal_lm_statistics
 
 
 @pytest.fixture
@@ -239,9 +239,8 @@ def test_a_gguf_file_with_another_name_in_front(packaged_gguf, tmp_path):
 
 
 def loss_of(model, window):
-    ids = torch.from_numpy(window.ids)
-    ((_, states, _),) = hidden_states(model, [window], layers="last")
-    return float(token_scores(states[0, :-1], ids[1:], prediction_head(model)).loss.double().mean())
+    ids = torch.from_numpy(window.ids)[None]
+    return float(causal_lm_statistics(model.model, ids).nll.double().mean())
 
 
 @pytest.mark.model

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matropy._core._errors import InputError
+from matropy.evaluation._gates import Gates, WindowCodes
 from matropy.evaluation._measuring import SPECTRUM_LENGTH, BatchMeasures, Measure
-from matropy.lm import LanguageModel, Window, token_scores
+from matropy.lm import LanguageModel, Window
 from matropy.lm._hidden_states import padded, run_layers
+from matropy.nn import PredictionHead, token_statistics
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["MeasuredWindow", "measure_batch", "measured_rows"]
 
-Head = Callable[["torch.Tensor"], "torch.Tensor"]
+_LOGIT_BYTES = 2**25
+"""Workspace of the scores; more makes them no faster."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class MeasuredWindow:
         Sums over the predictions, nats.
     predicted : int
         How many predictions.
+    pooled : array, shape (L, d), or None
+        Mean state at each wanted layer, where wanted.
+    codes : WindowCodes or None
+        Which gated units its tokens switch on, where wanted.
     """
 
     values: NDArray[np.float64]
@@ -47,6 +55,8 @@ class MeasuredWindow:
     loss: float
     entropy: float
     predicted: int
+    pooled: NDArray[np.float32] | None = None
+    codes: WindowCodes | None = None
 
 
 def measured_rows(window: Window, model: LanguageModel, drop_bos: bool) -> tuple[int, int]:
@@ -64,7 +74,9 @@ def measure_batch(
     *,
     layers: Sequence[int],
     measure: Measure,
-    head: Head | None,
+    head: PredictionHead | None,
+    pool: bool = False,
+    gates: Gates | None = None,
 ) -> tuple[list[MeasuredWindow], float]:
     """Run a batch and measure its windows, each in its rows ``spans``.
 
@@ -81,15 +93,22 @@ def measure_batch(
     """
     ids, _ = padded(batch, model)
     found: list[BatchMeasures] = []
+    pooled: list[NDArray[np.float32]] = []
     seconds = 0.0
 
     def on_layer(layer: int, states: torch.Tensor) -> None:
         nonlocal seconds
         start = time.perf_counter()
         found.append(measure(states, spans))
+        if pool:
+            pooled.append(_means(states, spans))
         seconds += time.perf_counter() - start
 
-    final = run_layers(model, ids, layers, on_layer)
+    with gates.recording() if gates is not None else nullcontext():
+        final = run_layers(model, ids, layers, on_layer)
+    start = time.perf_counter()
+    codes = gates.windows(ids.shape[1], spans) if gates is not None else [None] * len(batch)
+    seconds += time.perf_counter() - start
     scores = _scores(batch, ids, final, head) if head is not None else [(0.0, 0.0, 0)] * len(batch)
     for layer, measures in zip(layers, found, strict=True):
         if not measures.finite.all():
@@ -97,7 +116,12 @@ def measure_batch(
             raise InputError(
                 f"the hidden states of layer {layer} are not finite for text {index} (computed in {model.dtype})"
             )
-    return [_window(row, layers, found, scores[row]) for row in range(len(batch))], seconds
+    windows = [_window(row, layers, found, scores[row]) for row in range(len(batch))]
+    means = np.stack(pooled, axis=1) if pool else [None] * len(batch)
+    return [
+        replace(window, pooled=mean, codes=code)
+        for window, mean, code in zip(windows, means, codes, strict=True)
+    ], seconds
 
 
 def _window(
@@ -115,8 +139,22 @@ def _window(
     )
 
 
+def _means(states: torch.Tensor, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    """Mean states of the rows that count, shape (B, d)."""
+    import torch
+
+    rows = [states[row, start:stop].float() for row, (start, stop) in enumerate(spans)]
+    # torch would wake all its threads for each of these small sums.
+    means = (
+        torch.stack([x.mean(0) for x in rows]).cpu().numpy()
+        if states.device.type != "cpu"
+        else [x.numpy().mean(0) for x in rows]
+    )
+    return np.asarray(means, np.float32)
+
+
 def _scores(
-    batch: Sequence[Window], ids: torch.Tensor, final: torch.Tensor, head: Head
+    batch: Sequence[Window], ids: torch.Tensor, final: torch.Tensor, head: PredictionHead
 ) -> list[tuple[float, float, int]]:
     """Sums of loss and entropy over the predictions of each window, and how many there are."""
     import torch
@@ -124,7 +162,19 @@ def _scores(
     counts = [len(window.ids) - 1 for window in batch]
     states = torch.cat([final[row, :count] for row, count in enumerate(counts)])
     targets = torch.cat([ids[row, 1 : count + 1] for row, count in enumerate(counts)])
-    scores = token_scores(states, targets, head)
-    losses, entropies = scores.loss.double().split(counts), scores.entropy.double().split(counts)
+    states, bias = head.scaled(states)
+    with torch.inference_mode():
+        scores = token_statistics(
+            states,
+            head.weight,
+            targets,
+            linear_bias=bias,
+            softcap=head.softcap,
+            ignore_index=-1,
+            memory_budget=_LOGIT_BYTES,
+        )
+    losses, entropies = (
+        one.double().split(counts) for one in (scores.nll, scores.entropy) if one is not None
+    )
     sums = torch.stack([torch.stack([a.sum(), b.sum()]) for a, b in zip(losses, entropies, strict=True)])
     return [(loss, entropy, count) for (loss, entropy), count in zip(sums.tolist(), counts, strict=True)]

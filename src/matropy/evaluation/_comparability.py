@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from matropy.evaluation._evaluation import Evaluation
+from matropy.evaluation._glossary import CODES, OF_ALL_TEXTS
 from matropy.evaluation._records import TextRecord
 
 __all__ = ["CALIBRATED", "Agreement", "Comparable", "Verdict", "agreement", "verdict"]
@@ -60,11 +61,12 @@ _SHAPE = {
     "renyi_entropy_2": "its ceiling is ln min(N - 1, d)",
     "participation_ratio": "its ceiling is min(N - 1, d)",
     "rankme": "its ceiling is min(N, d)",
+    "code_redundancy": "more tokens repeat more codes, and more units tell more tokens apart",
     "alpha_req": "pure noise has another exponent at another shape (N = 128: 0.41 for d = 64, 0.12 for d = 2048)",
 }
 _SHAPE_UNKNOWN = "it is not calibrated for the shape of the states"
 
-_PER_TOKEN = ("loss", "perplexity", "conditional_entropy")
+_PER_TOKEN = ("loss", "perplexity", "conditional_entropy", "provenance_statistic")
 
 _CONTEXT = "a longer context makes the text that follows easier to predict"
 
@@ -92,6 +94,10 @@ class Agreement:
         How a text is cut into tokens, or how much of it.
     vocabulary : str
         Its size, or that its sameness is only likely.
+    sets : str
+        Which texts were scored, as a whole.
+    code : str
+        Gated units of all blocks.
     """
 
     texts: str
@@ -101,6 +107,8 @@ class Agreement:
     lengths: str
     tokens: str
     vocabulary: str
+    sets: str
+    code: str
 
 
 def agreement(one: Evaluation, other: Evaluation, texts: Pairs | None) -> Agreement:
@@ -119,6 +127,10 @@ def verdict(metric: str, differ: Agreement) -> Verdict:
         return _of_token_scores(differ)
     if metric == "bits_per_byte":
         return _of_bits_per_byte(differ)
+    if metric in OF_ALL_TEXTS:
+        return _of_all_texts(differ)
+    if metric in CODES and differ.code:
+        return Verdict("no", differ.code, _SHAPE[metric])
     return _of_states(metric, differ)
 
 
@@ -133,6 +145,22 @@ def _of_states(metric: str, differ: Agreement) -> Verdict:
         return Verdict("with care", differ.parts, "it is measured over other words")
     if differ.width and metric == "matrix_nuclear_norm_calibrated":
         return Verdict("with care", differ.width, "it depends on the axes, and each model has its own")
+    return Verdict("yes")
+
+
+def _of_all_texts(differ: Agreement) -> Verdict:
+    if differ.sets:
+        return Verdict(
+            "no", differ.sets, "it grows with the number of texts and is one figure for all of them"
+        )
+    if differ.reading:
+        return Verdict("no", differ.reading, "the same model gives other figures when it reads further")
+    if differ.parts:
+        return Verdict("with care", differ.parts, "it is measured over other words")
+    if differ.width:
+        return Verdict(
+            "with care", differ.width, "no more texts can be wholly unlike than there are features"
+        )
     return Verdict("yes")
 
 
@@ -170,6 +198,8 @@ def _by_records(one: Evaluation, other: Evaluation, texts: Pairs) -> Agreement:
         vocabulary=_two(
             "the vocabularies differ in size", one.model.vocabulary, other.model.vocabulary, "tokens"
         ),
+        sets=_sets(one, other),
+        code=_code(one, other),
     )
 
 
@@ -191,7 +221,20 @@ def _by_settings(one: Evaluation, other: Evaluation) -> Agreement:
         tokens=tokens,
         vocabulary=vocabulary
         or "the vocabularies have one size, and no records show that the tokens are the same",
+        sets=_sets(one, other),
+        code=_code(one, other),
     )
+
+
+def _sets(one: Evaluation, other: Evaluation) -> str:
+    if one.corpus.sha256 != other.corpus.sha256:
+        return "the corpora differ"
+    return _two("other numbers of texts were scored", one.texts.scored, other.texts.scored)
+
+
+def _code(one: Evaluation, other: Evaluation) -> str:
+    here, there = (sum(layer.codes.bits for layer in side.layers if layer.codes) for side in (one, other))
+    return _two("the models have other numbers of gated units", here, there)
 
 
 def _width(one: Evaluation, other: Evaluation) -> str:

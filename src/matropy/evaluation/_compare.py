@@ -15,7 +15,7 @@ from matropy.evaluation._accumulators import REPLICATES
 from matropy.evaluation._comparability import CALIBRATED, agreement, verdict
 from matropy.evaluation._comparison import Compared, Comparison, Difference, MetricComparison, Profile
 from matropy.evaluation._evaluation import Evaluation, load_evaluation
-from matropy.evaluation._glossary import METRICS
+from matropy.evaluation._glossary import CODES, METRICS, OF_ALL_TEXTS
 from matropy.evaluation._pairing import LOGARITHMIC, CommonTexts, Measured, common_texts, own_records
 
 __all__ = ["compare"]
@@ -138,7 +138,7 @@ class _Sides:
         )
 
     def _value(self, name: str, place: int) -> Measured:
-        if place in self.paired:
+        if place in self.paired and name not in OF_ALL_TEXTS:
             return self._common.value(name, self.paired[place])
         return _of_all_texts(self._evaluations[place], name)
 
@@ -146,7 +146,7 @@ class _Sides:
         found = verdict(name, self._agreements[place - 1])
         if found.comparable == "no":
             one = Measured(None, None, None)
-        elif place in self.paired:
+        elif place in self.paired and name not in OF_ALL_TEXTS:
             one = self._common.difference(name, self.paired[place])
         else:
             one = _unpaired(name, *(_of_all_texts(self._evaluations[i], name) for i in (0, place)))
@@ -201,8 +201,13 @@ def _profiles(evaluations: Sequence[Evaluation], name: str, metric: MetricCompar
 
 
 def _profile(evaluation: Evaluation, name: str) -> Profile:
-    layers = [layer for layer in evaluation.layers if name in layer.metrics]
     last = max(1, evaluation.model.layers)
+    if name in CODES:
+        coded = [(layer.index / last, layer.codes.redundancy) for layer in evaluation.layers if layer.codes]
+        return Profile(
+            depth=[depth for depth, _ in coded], mean=[value for _, value in coded], ci95=[None] * len(coded)
+        )
+    layers = [layer for layer in evaluation.layers if name in layer.metrics]
     return Profile(
         depth=[layer.index / last for layer in layers],
         mean=[layer.metrics[name].mean for layer in layers],

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
+import numpy as np
+from scipy.special import entr
 
 from matropy._core._errors import InputError, require
 from matropy._core._files import output_folder
@@ -25,6 +27,7 @@ from matropy.evaluation._evaluation import (
     Environment,
     Evaluation,
     Layer,
+    LayerCodes,
     LayerMetric,
     ModelInfo,
     SummaryMetric,
@@ -125,6 +128,8 @@ def evaluate(
         layers=resolve_layers(layers, model.layers),
         measures=[name for name in names if name in MEASURES],
         scores=[name for name in names if name in SCORES],
+        vendi_score="vendi_score" in names,
+        code_redundancy="code_redundancy" in names,
         max_length=max_length,
         batch_tokens=ranks.broadcast(batch_tokens or default_batch_tokens(model)),
         seed=seed,
@@ -149,6 +154,7 @@ def evaluate(
 def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
     model, corpus, options, counts = run.model, run.corpus, run.options, run.sums.counts
     seconds = run.forward_seconds + (run.metrics_seconds or 0.0)
+    layers = _layers(run)
     evaluation = Evaluation(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         matropy=__version__,
@@ -192,8 +198,8 @@ def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
             "seed": options.seed,
         },
         texts=Texts(counts.scored, run.sums.skipped),
-        summary={name: _summary(name, run) for name in names},
-        layers=_layers(run),
+        summary={name: _summary(name, run, layers) for name in names},
+        layers=layers,
         timing=Timing(
             load_s=model.load_seconds,
             forward_s=run.forward_seconds,
@@ -208,6 +214,7 @@ def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
 def _layers(run: Run) -> list[Layer]:
     sums, measures = run.sums, run.options.measures
     means, errors, intervals = sums.means.mean, sums.means.standard_error, sums.means.intervals()
+    vendi = sums.pooled.scores() if sums.pooled is not None else []
     width = len(measures)
     layers = []
     for position, index in enumerate(run.layers):
@@ -223,22 +230,46 @@ def _layers(run: Run) -> list[Layer]:
                         ci95=_interval(*intervals[:, column]),
                     )
                     for name, column in zip(measures, columns, strict=True)
-                },
+                }
+                | ({"vendi_score": LayerMetric(vendi[position], None, None)} if vendi else {}),
                 spectrum=[float(value) for value in sums.spectra[position] / sums.counts.scored],
+                codes=_codes(run, index - 1),
             )
         )
     return layers
 
 
-def _summary(name: str, run: Run) -> SummaryMetric:
+def _codes(run: Run, block: int) -> LayerCodes | None:
+    """What the gates of a block say; None for the embedding and for a block without them."""
+    gates, tokens = run.gates, run.sums.counts.coded
+    if gates is None or block < 0 or not gates.bits[block]:
+        return None
+    start = sum(gates.bits[:block])
+    ones = run.sums.ones[start : start + gates.bits[block]]
+    share = ones / tokens
+    return LayerCodes(
+        bits=gates.bits[block],
+        redundancy=float(run.sums.redundancy.mean[block]),
+        dead=float(np.mean(ones == 0)),
+        always_on=float(np.mean(ones == tokens)),
+        bit_entropy=float(np.mean(entr(share) + entr(1 - share))),
+    )
+
+
+def _summary(name: str, run: Run, layers: Sequence[Layer]) -> SummaryMetric:
     unit, sums, measures = METRICS[name].unit, run.sums, run.options.measures
     if name in MEASURES:
         if run.layers[-1] != run.model.layers:
             return SummaryMetric(None, None, None, None, unit)
         column = (len(run.layers) - 1) * len(measures) + measures.index(name)
         return _mean_over_texts(sums.means, column, unit)
-    if name == "loss":
-        return _mean_over_texts(sums.losses, 0, unit)
+    if name == "vendi_score":
+        last = layers[-1].metrics[name].mean if run.layers[-1] == run.model.layers else None
+        return SummaryMetric(last, None, None, None, unit)
+    if name == "code_redundancy":
+        return _mean_over_texts(sums.redundancy, -1, unit)
+    if name in ("loss", "provenance_statistic"):
+        return _mean_over_texts(sums.losses, int(name != "loss"), unit)
     ratio = {
         "perplexity": sums.pooled_loss,
         "bits_per_byte": sums.pooled_bits,

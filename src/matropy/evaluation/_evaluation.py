@@ -21,6 +21,7 @@ __all__ = [
     "Environment",
     "Evaluation",
     "Layer",
+    "LayerCodes",
     "LayerMetric",
     "ModelInfo",
     "SkippedText",
@@ -99,6 +100,29 @@ class LayerMetric:
 
 
 @dataclass(frozen=True)
+class LayerCodes:
+    """The sign codes of a block's gated units.
+
+    Attributes
+    ----------
+    bits : int
+        Units.
+    redundancy : float
+        Share of a text's tokens that are surplus to its different codes; mean over texts.
+    dead, always_on : float
+        Share of the units that no token, and that every token of all texts switches on.
+    bit_entropy : float
+        Mean over units of the entropy of being on or off over all tokens, nats.
+    """
+
+    bits: int
+    redundancy: float
+    dead: float
+    always_on: float
+    bit_entropy: float
+
+
+@dataclass(frozen=True)
 class SummaryMetric:
     """One metric of the whole model, or of its last hidden state; None where it is not defined."""
 
@@ -114,13 +138,15 @@ class Layer:
     """One hidden state: index 0 is the embedding, the last is after the final norm.
 
     ``spectrum`` holds the largest mean eigenvalues of the normalized covariance, falling (their sum over all is 1).
+    ``codes`` are those of the gated units of the block that made this state; None for the embedding, for a block
+    without gates, and where they were not asked for.
     """
 
     index: int
     name: str
     metrics: dict[str, LayerMetric]
     spectrum: list[float]
-    codes: dict[str, float | None] = field(default_factory=dict)
+    codes: LayerCodes | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MEASURES", "METRICS", "SCORES", "Metric"]
+__all__ = ["CODES", "MEASURES", "METRICS", "OF_ALL_TEXTS", "SCORES", "Metric"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,29 @@ MEASURES = {
     ),
 }
 
+OF_ALL_TEXTS = {
+    "vendi_score": Metric(
+        "Vendi score",
+        "texts",
+        "How many texts that are wholly unlike each other the mean states of all texts are worth, by their cosines.",
+        "1 when a layer takes all texts for the same, their number (or the width, if that is less) when none has"
+        " anything to do with another.",
+        "Grows with the number of texts: compare over the same ones. A direction that all mean states share, which"
+        " late layers often have, keeps it low.",
+    ),
+}
+
+CODES = {
+    "code_redundancy": Metric(
+        "Code redundancy",
+        "",
+        "Share of a text's tokens that are surplus to its different codes; the code of a token says which gated units"
+        " of all blocks it switches on.",
+        "0: with thousands of units every token has a code of its own, unless a token and all before it repeat.",
+        "Grows with the number of tokens and falls with that of units; the codes of single blocks say more.",
+    ),
+}
+
 SCORES = {
     "loss": Metric(
         "Loss",
@@ -150,6 +173,13 @@ SCORES = {
         "Equal to the loss for a calibrated model.",
         "Says nothing about being right.",
     ),
+    "provenance_statistic": Metric(
+        "Provenance statistic",
+        "nats",
+        "Mean surprise of a text's tokens less the mean entropy of the predictions.",
+        "0 on average for text that the model itself sampled at temperature 1; below for its text at a lower one.",
+        "No test by itself: `matropy provenance` gives the false-alarm level, under a declared decoding.",
+    ),
 }
 
-METRICS = {**MEASURES, **SCORES}
+METRICS = {**MEASURES, **OF_ALL_TEXTS, **CODES, **SCORES}

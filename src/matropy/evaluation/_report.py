@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from matropy.evaluation._evaluation import Evaluation, Layer
-from matropy.evaluation._glossary import MEASURES, METRICS
+from matropy.evaluation._glossary import CODES, METRICS, OF_ALL_TEXTS
 from matropy.evaluation._outliers import outliers
 from matropy.reporting import (
     Column,
@@ -42,7 +42,11 @@ def report(evaluation: Evaluation) -> Page:
         sections.append(
             Section(
                 "Layer by layer",
-                (Grid(_layer_figures(evaluation)), *_spectrum_figure(evaluation), _layer_table(evaluation)),
+                (
+                    Grid((*_layer_figures(evaluation), *_code_figures(evaluation.layers))),
+                    *_spectrum_figure(evaluation),
+                    _layer_table(evaluation),
+                ),
                 lead="Means over texts with their bootstrap 95 % intervals. Index 0 is the embedding, the last index"
                 " the state after the final norm.",
             )
@@ -66,7 +70,9 @@ def summary_table(evaluation: Evaluation) -> Table:
     rows = []
     for name, metric in evaluation.summary.items():
         low, high = metric.ci95 or (None, None)
-        rows.append((METRICS[name].title, metric.mean, metric.standard_error, low, high, metric.unit))
+        rows.append(
+            (_metric_title(evaluation, name), metric.mean, metric.standard_error, low, high, metric.unit)
+        )
     return Table(
         title=_title(evaluation),
         columns=(
@@ -90,6 +96,8 @@ def terminal_table(evaluation: Evaluation) -> Table:
     rows = []
     for name, metric in evaluation.summary.items():
         interval = "" if metric.ci95 is None else " to ".join(format_number(end) for end in metric.ci95)
+        if name in OF_ALL_TEXTS:
+            interval = f"of {_count(evaluation.texts.scored, 'text')}"
         rows.append((name, format_number(metric.mean), interval, _sketch(evaluation.layers, name)))
     return Table(
         title=_title(evaluation),
@@ -174,10 +182,10 @@ def _findings(evaluation: Evaluation) -> list[str]:
 def _layer_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
     figures = []
     for name in evaluation.layers[0].metrics:
-        metric = MEASURES[name]
+        metric = METRICS[name]
         figures.append(
             Figure(
-                title=metric.title,
+                title=_metric_title(evaluation, name),
                 x_label="hidden state",
                 y_label=metric.unit or "",
                 series=(_course(evaluation.layers, name), *_reference(evaluation, name)),
@@ -187,12 +195,56 @@ def _layer_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
+_CODES = {
+    "redundancy": (
+        "Code redundancy",
+        "",
+        "Share of a text's tokens that are surplus to the different codes of this block's gated units: 0 when every"
+        " token switches on a combination of its own. Grows with the length of a text.",
+    ),
+    "dead": ("Dead units", "", "Share of gated units that no token of any text switches on."),
+    "always_on": (
+        "Always-on units",
+        "",
+        "Share of gated units that every token of every text switches on: they gate nothing.",
+    ),
+    "bit_entropy": (
+        "Bit entropy",
+        "nats",
+        "Entropy of a gated unit being on or off over all tokens, mean over units; at most ln 2, 0.693. Near zero the"
+        " units hardly tell tokens apart.",
+    ),
+}
+
+
+def _code_figures(layers: Sequence[Layer]) -> tuple[Figure, ...]:
+    coded = [(layer.index, layer.codes) for layer in layers if layer.codes]
+    if not coded:
+        return ()
+    return tuple(
+        Figure(
+            title=title,
+            x_label="hidden state",
+            y_label=unit,
+            series=(
+                Series(
+                    "gates of the block before",
+                    [index for index, _ in coded],
+                    [getattr(codes, name) for _, codes in coded],
+                ),
+            ),
+            caption=caption,
+        )
+        for name, (title, unit, caption) in _CODES.items()
+    )
+
+
 def _course(layers: Sequence[Layer], name: str) -> Series:
     def column(value: Callable[[Layer], float | None]) -> list[float | None]:
         return [value(layer) for layer in layers]
 
     return Series(
-        "mean over texts",
+        "of all texts" if name in OF_ALL_TEXTS else "mean over texts",
         [layer.index for layer in layers],
         column(lambda layer: layer.metrics[name].mean),
         low=column(lambda layer: (layer.metrics[name].ci95 or (layer.metrics[name].mean,))[0]),
@@ -235,14 +287,23 @@ def _spectrum_figure(evaluation: Evaluation) -> tuple[Figure, ...]:
 
 def _layer_table(evaluation: Evaluation) -> Table:
     names = list(evaluation.layers[0].metrics)
+    coded = any(layer.codes for layer in evaluation.layers)
     return Table(
         title="Means over texts at every hidden state",
         columns=(
             Column("Hidden state"),
-            *(Column(MEASURES[name].title, MEASURES[name].unit, MEASURES[name].what) for name in names),
+            *(
+                Column(_metric_title(evaluation, name), METRICS[name].unit, METRICS[name].what)
+                for name in names
+            ),
+            *(Column(title, unit) for title, unit, _ in (_CODES.values() if coded else ())),
         ),
         rows=tuple(
-            (f"{layer.index} ({layer.name})", *(layer.metrics[name].mean for name in names))
+            (
+                f"{layer.index} ({layer.name})",
+                *(layer.metrics[name].mean for name in names),
+                *(getattr(layer.codes, name, None) for name in (_CODES if coded else ())),
+            )
             for layer in evaluation.layers
         ),
     )
@@ -363,17 +424,24 @@ def _null_sentence(evaluation: Evaluation) -> str:
 
 
 def _sketch(layers: Sequence[Layer], name: str) -> str:
-    if not layers or name not in layers[0].metrics:
-        return ""
-    count = min(len(layers), _SKETCH_WIDTH)
-    chosen = [layers[round(i * (len(layers) - 1) / max(1, count - 1))] for i in range(count)]
-    values = [layer.metrics[name].mean for layer in chosen]
+    if name in CODES:
+        course: list[float | None] = [layer.codes.redundancy for layer in layers if layer.codes]
+    else:
+        course = [layer.metrics[name].mean for layer in layers if name in layer.metrics]
+    count = min(len(course), _SKETCH_WIDTH)
+    values = [course[round(i * (len(course) - 1) / max(1, count - 1))] for i in range(count)]
     known = [value for value in values if value is not None]
     low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
     return "".join(
         " " if value is None else _BARS[min(7, int(8 * (value - low) / span)) if span > 0 else 0]
         for value in values
     )
+
+
+def _metric_title(evaluation: Evaluation, name: str) -> str:
+    """Beside a figure of all texts stands how many there were."""
+    title = METRICS[name].title
+    return f"{title} (of {_count(evaluation.texts.scored, 'text')})" if name in OF_ALL_TEXTS else title
 
 
 def _title(evaluation: Evaluation) -> str:

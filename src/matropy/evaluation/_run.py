@@ -17,12 +17,14 @@ from matropy._core._progress import Progress
 from matropy._core._ranks import Ranks
 from matropy._version import __version__
 from matropy.evaluation._batch import MeasuredWindow, measure_batch, measured_rows
+from matropy.evaluation._gates import Gates
 from matropy.evaluation._measuring import Measure, measuring
+from matropy.evaluation._pooled import PooledTexts
 from matropy.evaluation._records import RECORDS_FILE, TextRecords
 from matropy.evaluation._resume import ResumeState
 from matropy.evaluation._sums import Sums
 from matropy.lm import Corpus, LanguageModel, Window, token_windows
-from matropy.lm._token_scores import prediction_head
+from matropy.lm._prediction_head import checked_prediction_head
 from matropy.lm._windows import batched_windows
 
 __all__ = ["Options", "Run", "default_batch_tokens"]
@@ -40,6 +42,8 @@ class Options:
         Hidden states that are measured, rising.
     measures, scores : list of str
         Metrics of the hidden states and of the predictions.
+    vendi_score, code_redundancy : bool
+        Whether the diversity of all texts, and the codes of gated units, are wanted.
     max_length, batch_tokens, seed, drop_bos
         As for :func:`matropy.evaluate`.
     """
@@ -47,6 +51,8 @@ class Options:
     layers: list[int]
     measures: list[str]
     scores: list[str]
+    vendi_score: bool
+    code_redundancy: bool
     max_length: int
     batch_tokens: int
     seed: int
@@ -79,7 +85,10 @@ class Run:
         resume: bool = False,
     ) -> None:
         self.model, self.corpus, self.options = model, corpus, options
-        self.layers = options.layers if options.measures else []
+        of_states = options.measures or options.vendi_score or options.code_redundancy
+        self.layers = options.layers if of_states else []
+        self.gates = Gates.of(model) if options.code_redundancy else None
+        self._folder = folder if ranks.rank == 0 else None
         self.sums = Sums(
             len(self.layers),
             options.measures,
@@ -87,6 +96,7 @@ class Run:
             ends_last=self.layers[-1:] == [model.layers],
             width=model.width,
             seed=options.seed,
+            gates=self.gates.bits if self.gates is not None else (),
         )
         self.forward_seconds = 0.0
         self.metrics_seconds: float | None = 0.0 if model.device.type == "cpu" else None
@@ -100,7 +110,10 @@ class Run:
         try:
             kept = self._state.load() if self._state is not None and resume else None
             keep_bytes = self._restore(*kept) if kept else 0
-            self._records = _open_records(folder if ranks.rank == 0 else None, keep_bytes)
+            self._records = _open_records(self._folder, keep_bytes)
+            if options.vendi_score and ranks.rank == 0:
+                pooled = kept[1]["pooled"] if kept else None
+                self.sums.pooled = PooledTexts(len(self.layers), model.width, self._folder, pooled)
         except (ValueError, OSError) as error:
             problem = error
         self._ranks.go_on_together(problem)
@@ -120,7 +133,7 @@ class Run:
         InputError
             If a hidden state is not finite, or no text could be scored.
         """
-        head = prediction_head(self.model) if self.options.scores else None
+        head = checked_prediction_head(self.model) if self.options.scores else None
         context = self.model.context
         windows = token_windows(self.corpus, self.model.tokenizer, self.options.max_length, context=context)
         batches = batched_windows(self._counted(windows), self.options.batch_tokens)
@@ -141,6 +154,8 @@ class Run:
 
     def forget(self) -> None:
         """Remove what only an unfinished run needs."""
+        if self.sums.pooled is not None:
+            self.sums.pooled.forget()
         if self._state is not None:
             self._state.forget()
             Path(self._records.name).unlink(missing_ok=True)
@@ -179,6 +194,8 @@ class Run:
                 layers=self.layers,
                 measure=measure,
                 head=head,
+                pool=self.options.vendi_score,
+                gates=self.gates,
             )
             for row, window in zip(usable, found, strict=True):
                 result[row] = (spans[row][1] - spans[row][0], window)

@@ -15,6 +15,7 @@ from matropy.evaluation._accumulators import StreamingMeans, StreamingRatio
 from matropy.evaluation._batch import MeasuredWindow
 from matropy.evaluation._evaluation import SkippedText
 from matropy.evaluation._measuring import SPECTRUM_LENGTH
+from matropy.evaluation._pooled import PooledTexts
 from matropy.evaluation._records import EXCERPT_LENGTH, TextRecord, text_digest
 from matropy.lm import Window
 from matropy.metrics import isotropic_null
@@ -38,6 +39,9 @@ class _OpenText:
     loss: float = 0.0
     entropy: float = 0.0
     fault: str = ""
+    pooled: Array | float = 0.0
+    redundancy: Array | float = 0.0
+    ones: Array | int = 0
 
 
 @dataclass
@@ -46,6 +50,7 @@ class _Counts:
     truncated: int = 0
     windowed: int = 0
     tokens: int = 0
+    coded: int = 0
 
 
 class Sums:
@@ -63,6 +68,13 @@ class Sums:
         Features of a hidden state.
     seed : int
         Of the bootstrap.
+    gates : sequence of int
+        Units of the gate of each block; empty where codes are not wanted.
+
+    Attributes
+    ----------
+    pooled : PooledTexts or None
+        What takes the mean states of texts, where they are wanted.
     """
 
     def __init__(
@@ -74,10 +86,15 @@ class Sums:
         ends_last: bool,
         width: int,
         seed: int,
+        gates: Sequence[int] = (),
     ) -> None:
         self.measures, self.scores, self._ends_last, self._width = measures, scores, ends_last, width
         self.means = StreamingMeans(layers * len(measures), seed)
-        self.losses = StreamingMeans(1, seed)
+        self.losses = StreamingMeans(2, seed)
+        self.pooled: PooledTexts | None = None
+        self._coded = bool(gates)
+        self.redundancy = StreamingMeans(len(gates) + 1, seed)
+        self.ones = np.zeros(sum(gates), np.int64)
         self.pooled_loss, self.pooled_bits, self.pooled_entropy = (StreamingRatio(seed) for _ in range(3))
         self.spectra = np.zeros((layers, SPECTRUM_LENGTH))
         self.null = np.zeros(2)
@@ -103,6 +120,14 @@ class Sums:
                 entropy=text.entropy + found.entropy,
                 fault=text.fault or found.fault or "",
             )
+            if found.pooled is not None:
+                text = replace(text, pooled=text.pooled + rows * found.pooled.astype(np.float64))
+            if found.codes is not None:
+                text = replace(
+                    text,
+                    redundancy=text.redundancy + rows * found.codes.redundancy,
+                    ones=text.ones + found.codes.ones,
+                )
         if text.windows_left:
             self._open[window.text] = text
             return None
@@ -110,7 +135,7 @@ class Sums:
 
     def arrays(self) -> dict[str, Array]:
         """The sums as named arrays."""
-        arrays = {"spectra": self.spectra, "null": self.null}
+        arrays = {"spectra": self.spectra, "null": self.null, "ones": self.ones}
         for name, accumulator in self._accumulators().items():
             arrays |= {f"{name}.{key}": array for key, array in accumulator.arrays().items()}
         for index, text in self._open.items():
@@ -123,11 +148,12 @@ class Sums:
             "counts": asdict(self.counts),
             "skipped": [asdict(text) for text in self.skipped],
             "open": list(self._open),
+            "pooled": None if self.pooled is None else self.pooled.progress(),
         }
 
     def restore(self, arrays: Mapping[str, Array], rest: Mapping[str, Any]) -> None:
         """Go on from what :meth:`arrays` and :meth:`rest` gave."""
-        self.spectra, self.null = arrays["spectra"], arrays["null"]
+        self.spectra, self.null, self.ones = arrays["spectra"], arrays["null"], arrays["ones"]
         for name, accumulator in self._accumulators().items():
             accumulator.restore({key: arrays[f"{name}.{key}"] for key in accumulator.arrays()})
         self.counts = _Counts(**rest["counts"])
@@ -141,6 +167,7 @@ class Sums:
         return {
             "means": self.means,
             "losses": self.losses,
+            "redundancy": self.redundancy,
             "pooled_loss": self.pooled_loss,
             "pooled_bits": self.pooled_bits,
             "pooled_entropy": self.pooled_entropy,
@@ -165,9 +192,16 @@ class Sums:
         self.means.update(index, values.ravel(), text.rows)
         self.spectra = self.spectra + text.spectra / text.rows
         self.null = self.null + text.null / text.rows
+        if self.pooled is not None:
+            self.pooled.add(np.asarray(text.pooled))
+        if self._coded:
+            self.counts.coded += text.rows
+            self.redundancy.update(index, np.asarray(text.redundancy) / text.rows, text.rows)
+            self.ones = self.ones + text.ones
         bits = text.loss / math.log(2)
         if self.scores:
-            self.losses.update(index, np.array([text.loss / text.predicted]), text.predicted)
+            losses = np.array([text.loss, text.loss - text.entropy]) / text.predicted
+            self.losses.update(index, losses, text.predicted)
             self.pooled_loss.update(index, text.loss, text.predicted)
             self.pooled_bits.update(index, bits, window.bytes)
             self.pooled_entropy.update(index, text.entropy, text.predicted)
@@ -178,6 +212,9 @@ class Sums:
         for column, name in enumerate(self.measures):
             value = float(values[-1, column]) if self._ends_last else math.nan
             figures[name] = value if math.isfinite(value) else None
+        if self._coded:
+            redundancy = float(np.asarray(text.redundancy)[-1] / text.rows)
+            figures["code_redundancy"] = redundancy if math.isfinite(redundancy) else None
         if self.scores:
             loss = text.loss / text.predicted
             all_scores = {
@@ -185,6 +222,7 @@ class Sums:
                 "perplexity": math.exp(loss) if loss < 700 else None,
                 "bits_per_byte": text.loss / math.log(2) / window.bytes if window.bytes else None,
                 "conditional_entropy": text.entropy / text.predicted,
+                "provenance_statistic": (text.loss - text.entropy) / text.predicted,
             }
             figures |= {name: all_scores[name] for name in self.scores}
         return TextRecord(

@@ -6,7 +6,5 @@ from ._model import load_model as load_model
 from ._prompts import load_prompts as load_prompts
 from ._prompts import prompt_ablation as prompt_ablation
 from ._responses import generate_responses as generate_responses
-from ._token_scores import TokenScores as TokenScores
-from ._token_scores import token_scores as token_scores
 from ._windows import Window as Window
 from ._windows import token_windows as token_windows

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from matropy.lm._model import LanguageModel
 
-__all__ = ["hidden_states", "resolve_layers", "run_layers"]
+__all__ = ["hidden_states", "model_blocks", "padded", "resolve_layers", "run_layers"]
 
 
 def hidden_states(
@@ -78,7 +78,7 @@ def run_layers(
 
     base = model.model.base_model
     last = model.layers
-    blocks = _blocks(base, last)
+    blocks = model_blocks(base, last)
     with torch.inference_mode(), ExitStack() as hooks:
         if blocks is None:
             output = base(input_ids=ids, use_cache=False, output_hidden_states=True)
@@ -134,7 +134,7 @@ def _keep(kept: list[torch.Tensor], layer: int, states: torch.Tensor) -> None:
     kept.append(states)
 
 
-def _blocks(base: Any, count: int) -> Any:
+def model_blocks(base: Any, count: int) -> Any:
     """The decoder's list of layers: the one module list as long as the configuration says."""
     import torch
 

@@ -89,8 +89,8 @@ class RepresentationMetrics(Metric):
             )
         values = torch.stack([statistics.values[name].double().reshape(-1) for name in self.metrics])
         defined = ~values.isnan()
-        self.total += values.nan_to_num(0.0).sum(1).to(self.total.device)
-        self.count += defined.sum(1).to(self.count.device)
+        self.total = self.total + values.nan_to_num(0.0).sum(1).to(self.total.device)
+        self.count = self.count + defined.sum(1).to(self.count.device)
 
     def compute(self) -> dict[str, torch.Tensor]:
         """Mean of every metric over the texts; NaN for one that no text defined.
