@@ -16,6 +16,7 @@ from matropy._version import __version__
 from matropy.cli._compare import compare
 from matropy.cli._evaluate import evaluate
 from matropy.cli._list import list_methods
+from matropy.cli._provenance import provenance
 from matropy.cli._study import study
 
 __all__ = ["main"]
@@ -63,6 +64,11 @@ def _app(debug: bool) -> typer.Typer:
             "matropy evaluate model.gguf --text articles.jsonl --limit 100 --output report",
         ),
         ("compare", compare, "matropy compare small/ large/ --output report"),
+        (
+            "provenance",
+            provenance,
+            "matropy provenance essay.txt --model model.gguf --temperature 0.7 --top-k 40 --alpha 0.01",
+        ),
         ("study", study, "matropy study matrix-nuclear-norm --scale quick"),
         ("list", list_methods, "matropy list"),
     ):

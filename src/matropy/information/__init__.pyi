@@ -1,0 +1,10 @@
+from ._provenance._attribution import Attribution as Attribution
+from ._provenance._attribution import attribute as attribute
+from ._provenance._conformal import ConformalAccuser as ConformalAccuser
+from ._provenance._decision import ProvenanceResult as ProvenanceResult
+from ._provenance._decision import provenance_test as provenance_test
+from ._provenance._decoding import Decoding as Decoding
+from ._provenance._record import TokenRecord as TokenRecord
+from ._provenance._scoring import token_record as token_record
+from ._provenance._stream import ProvenanceStream as ProvenanceStream
+from ._provenance._token_surprise import TokenSurprise as TokenSurprise

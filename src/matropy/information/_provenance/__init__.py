@@ -1,0 +1,1 @@
+"""Did this model write this text: a record of every token, and the tests that read it."""
