@@ -1,7 +1,7 @@
 """Sketched regression beside NumPy's least squares, the normal equations and SciPy's count sketch, in one thread.
 
 The sketch has 16 rows a column. It agrees with the full solution when no coefficient is further off than six of its
-standard errors; the exact routes agree to eight digits. A memory map of 1 GiB is fitted at the end: what counts there is
+standard errors; the exact routes agree to eight digits. A memory map of 1 GiB is fitted first: what counts there is
 anonymous memory, since the pages of the map belong to the file.
 
     python -m benchmarks.linf_regression
@@ -152,9 +152,9 @@ def memory_map(folder: str) -> list[dict[str, Any]]:
 
 def main() -> None:
     with threadpool_limits(1):
-        rows = [row for shape in SHAPES for row in cases(*shape)]
         with tempfile.TemporaryDirectory() as folder:
-            mapped = memory_map(folder)
+            mapped = memory_map(folder)  # first, while the heap holds nothing that could be used again
+        rows = [row for shape in SHAPES for row in cases(*shape)]
     notes = [
         "One thread, float64, m = 16 d. The floor is three reads of the matrix, each timed as one sum over it.",
         "For well-conditioned data in memory the normal equations win, and method='auto' takes them; the sketch wins on"

@@ -25,6 +25,8 @@ class Room(SphinxDirective):
         module = importlib.import_module(room)
         lines = [f".. automodule:: {room}", "", f".. currentmodule:: {room}", ""]
         named = [(name, getattr(module, name)) for name in sorted(module.__all__, key=str.casefold)]
+        # A room within a room has a page of its own.
+        named = [(name, thing) for name, thing in named if not inspect.ismodule(thing)]
         kinds = {
             "Functions": [name for name, thing in named if inspect.isfunction(thing)],
             "Classes": [name for name, thing in named if inspect.isclass(thing)],

@@ -31,7 +31,7 @@ for name, temperature in kinds.items():
         results[name].append(provenance_test(TokenRecord.from_logits(logits, tokens), alpha=alpha))
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.7))
-for (name, found), color in zip(results.items(), ("#1f5fa8", "#c8502d", "#2d8c5a")):
+for (name, found), color in zip(results.items(), ("#1f5fa8", "#c8502d", "#2d8c5a"), strict=True):
     for result in found:
         left.plot(result.log_e_path / np.log(10), color=color, alpha=0.35, linewidth=0.9)
     left.plot([], color=color, label=name)
@@ -42,7 +42,9 @@ for (name, found), color in zip(results.items(), ("#1f5fa8", "#c8502d", "#2d8c5a
 left.axhline(-np.log10(alpha), linestyle="--", color="#4a4f57")
 left.set(xlabel="tokens", ylabel="log10 E", title="Evidence against the full law", ylim=(-8, 16))
 left.legend(loc="upper left")
-right.set(xlabel="tokens", ylabel="share rejected", title="When it is enough", xlim=(0, length), ylim=(0, 1.02))
+right.set(
+    xlabel="tokens", ylabel="share rejected", title="When it is enough", xlim=(0, length), ylim=(0, 1.02)
+)
 plt.show()
 
 # %%
@@ -82,9 +84,7 @@ def smallest_deviation(n):
             (0.1,), Decoding(), vocabulary,
         )  # fmt: skip
         low, high = (
-            (low, middle)
-            if provenance_test(record, alpha=alpha, method="bound").reject
-            else (middle, high)
+            (low, middle) if provenance_test(record, alpha=alpha, method="bound").reject else (middle, high)
         )
     return high
 

@@ -37,7 +37,7 @@ left.plot(numbers, [internal_diversity(x, **options) for x in copies], "o-", lab
 left.axhline(internal_diversity(explorer, **options), color="#c8502d", linestyle="--", label="explorer")
 right.plot(numbers, [vendi_score(x, **options) for x in copies], "o-")
 right.plot(numbers, numbers, ":", color="#4a4f57")
-right.text(40, 33, "their number", color="#4a4f57", ha="right", va="top")
+right.text(12, 9, "their number", color="#4a4f57", ha="left", va="top")
 right.axhline(vendi_score(explorer, **options), color="#c8502d", linestyle="--")
 left.set(ylabel="internal diversity", title="Saturates at once", ylim=(0, 1.05))
 right.set(yscale="log", ylabel="Vendi score", title="Counts the prototypes")
@@ -50,8 +50,9 @@ left.legend(loc="lower right")
 plt.show()
 
 # %%
-# By internal diversity, a handful of prototypes already beats every even cloud, and there is nothing left to tell five
-# from forty. The score counts them: the curve follows the dotted line.
+# By internal diversity three prototypes already beat the cloud, and from a dozen on there is little left to tell them
+# apart. The score runs along their number, a little above it because the noise counts as well, and puts the cloud
+# beside some twenty prototypes.
 #
 # The dial: rare or common
 # ------------------------
@@ -74,8 +75,8 @@ plt.show()
 # %%
 # Equal sizes only
 # ----------------
-# The score grows with the number of items, until the kinds are exhausted. Compare sets at equal size: ``rarefaction``
-# draws subsets.
+# The score grows with the number of items, until the kinds are exhausted, and not at the same pace everywhere. Compare
+# sets at equal size: ``rarefaction`` draws subsets.
 
 sizes = [10, 20, 50, 100, 200, 400]
 fig, ax = plt.subplots()
@@ -84,3 +85,8 @@ for name, x in {"explorer": explorer, "20 prototypes": copies[5]}.items():
 ax.set(title="Kinds found, by size of the sample")
 ax.legend()
 plt.show()
+
+# %%
+# A hundred items of the copier look more diverse than a hundred of the cloud: far-apart prototypes are found quickly. At
+# four hundred it is the other way round, and only the cloud goes on growing. Bands are one standard deviation over ten
+# subsets.

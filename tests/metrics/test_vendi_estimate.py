@@ -235,6 +235,12 @@ class TestTruncated:
                 assert estimate.value == pytest.approx(expected, rel=1e-9)
                 assert estimate.standard_error is None
 
+    def test_a_few_of_many_by_iteration(self):
+        kernel = kernels.rbf(clusters(400), sigma=8.0)
+        for given in (kernel, aslinearoperator(kernel)):
+            estimate = vendi_score_estimate(given, method="truncated", kernel="precomputed", rank=8, rng=0)
+            assert estimate.value == pytest.approx(truncated(kernel, 8), rel=1e-9)
+
     def test_features_and_more_than_all(self):
         x = gaussian(80, d=10)
         assert vendi_score_estimate(x, method="truncated", rank=4).value == pytest.approx(

@@ -33,6 +33,7 @@ def test_rarefaction_of_unlike_items_counts_them():
     result = rarefaction(np.eye(30), [1, 7, 30], repeats=3, rng=0)
     np.testing.assert_allclose(result.mean, [1, 7, 30], rtol=1e-12)
     np.testing.assert_allclose(result.standard_deviation, 0, atol=1e-12)
+    assert rarefaction(np.eye(30), 7, rng=0).mean.shape == (1,)
 
 
 def test_rarefaction_is_of_subsets_without_replacement():

@@ -175,6 +175,16 @@ class TestProperties:
             rtol=1e-9,
         )
 
+    def test_orders_and_weights_of_other_kinds(self):
+        x, p = rows(6, 3), np.random.default_rng(0).dirichlet(np.ones(6))
+        expected = vendi_score(x, order=2, weights=p)
+        for order in (2.0, np.float64(2), np.int64(2), np.array(2.0), torch.tensor(2)):
+            assert vendi_score(x, order=order, weights=torch.from_numpy(p)) == pytest.approx(expected)
+        for orders in ([2], (2.0,), np.array([2]), torch.tensor([2.0])):
+            assert vendi_score(x.tolist(), order=orders, weights=p.tolist()).tolist() == pytest.approx(
+                [expected]
+            )
+
     def test_an_item_without_weight_is_not_there(self):
         kernel = random_kernel(6)
         np.testing.assert_allclose(
@@ -354,6 +364,20 @@ class TestStreams:
         with pytest.raises(ValueError, match="dask array of unknown shape"):
             vendi_score(lazy[lazy[:, 0] > 0])
 
+    def test_every_block_of_dask_is_computed_once(self):
+        dask = pytest.importorskip("dask.array")
+        computed = []
+
+        def block(x, block_info=None):
+            computed.append(block_info[0]["chunk-location"])
+            return x
+
+        lazy = dask.from_array(rows(40, 4), chunks=(10, 4)).map_blocks(
+            block, dtype=float, meta=np.zeros((0, 0))
+        )
+        vendi_score(lazy, weights=np.full(40, 1 / 40))
+        assert sorted(computed) == [(i, 0) for i in range(4)]
+
     def test_memory_of_a_stream_is_that_of_its_pieces(self, tmp_path):
         import tracemalloc
 
@@ -458,6 +482,7 @@ BAD = {
     "NaN order": (np.eye(2), {"order": np.nan}, ValueError, "order must be a number >= 0"),
     "one bad order": (np.eye(2), {"order": [1, -0.5]}, ValueError, "order must be a number >= 0"),
     "no order": (np.eye(2), {"order": []}, ValueError, "order is empty"),
+    "truth as order": (np.eye(2), {"order": True}, ValueError, "order must be a number >= 0"),
     "a word as order": (np.eye(2), {"order": "inf"}, ValueError, "order must be a number >= 0"),
     "sigma": (np.eye(2), {"kernel": "rbf", "sigma": -1.0}, ValueError, "sigma must be a positive number"),
     "negative weight": (np.eye(2), {"weights": [1.5, -0.5]}, ValueError, "weights must not be negative"),

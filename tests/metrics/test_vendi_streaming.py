@@ -100,5 +100,8 @@ def test_bad_options_are_named():
     metric = VendiScore(kernel="linear")
     with pytest.raises(ValueError, match="x must hold unit rows"):
         metric.update(2 * torch.eye(3))
-    with pytest.raises(ValueError, match="VendiScore has seen no rows"), pytest.warns(UserWarning, match="before"):
+    with (
+        pytest.raises(ValueError, match="VendiScore has seen no rows"),
+        pytest.warns(UserWarning, match="before"),
+    ):
         VendiScore().compute()

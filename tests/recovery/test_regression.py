@@ -825,6 +825,7 @@ def test_sparse_sketches_are_off_where_few_rows_decide():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_published_instance():
     sizes = {"d": 256, "m": 4096, "n": 32_768}
     assert largest_errors("countsketch", 24, t=48, **sizes) == pytest.approx(9.24, abs=0.01)
@@ -859,6 +860,7 @@ def test_intervals_cover_on_every_fortieth_flight(data, kind):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", ["srht", "pooled"])
 def test_intervals_cover_on_all_flights(data, kind):
     each, misses = covered(*flights(data), 4096, kind, 40)
@@ -867,6 +869,7 @@ def test_intervals_cover_on_all_flights(data, kind):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_refinement_on_all_flights(data):
     design, target = flights(data)
     x = design / np.linalg.norm(design, axis=0)

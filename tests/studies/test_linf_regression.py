@@ -49,6 +49,7 @@ def test_without_the_table_nothing_is_covered(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_quick_scale_comes_out_as_recorded(data):
     data("linf-regression/flights_2013.npz")
     result = study("linf-regression")

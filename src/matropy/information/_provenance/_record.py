@@ -112,7 +112,7 @@ class TokenRecord:
         lambdas : sequence of float
             Different finite numbers below 1, none of them 0. Beyond 0.5 the e-process has a huge variance.
         block : int, optional
-            Rows that are worked on at once. It changes nothing but memory and time.
+            The most rows that are worked on at once. It changes nothing but memory and time.
 
         Returns
         -------

@@ -49,7 +49,7 @@ def token_statistics(
     xp = array_namespace(logits)
     n, vocabulary = logits.shape
     elements = _ELEMENTS_AT_ONCE if _on_cpu(logits) else _ELEMENTS_ON_ACCELERATOR
-    rows = min(n, block or max(1, elements // vocabulary))
+    rows = max(1, min(n, block or n, elements // vocabulary))
     plan = _plan(lambdas)
     together = min(vocabulary, _SUMMED_TOGETHER)
     buffers = _Buffers.of(rows, vocabulary, together, plan, logits, xp)

@@ -237,8 +237,8 @@ def _truncated(eigenvalues: Array, order: float, t: int) -> Estimate:
 def _largest(operator: SymmetricOperator, t: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """The ``t`` largest eigenvalues of a NumPy operator, falling."""
     n = operator.size
-    if t > n // 4:
-        # Most of the spectrum is wanted: all of it is no dearer.
+    if t > n // 50:
+        # All eigenvalues are no dearer than many of them one product with a vector at a time.
         matrix = operator.apply(np.eye(n)) if operator.matrix is None else operator.matrix
         return np.asarray(symmetric_eigenvalues(matrix)[::-1])
     products = LinearOperator((n, n), matvec=lambda v: operator.apply(v.reshape(n, 1))[:, 0], dtype=float)

@@ -113,8 +113,9 @@ class VectorItems:
 
     def block(self, rows: Any, columns: Any = None) -> Array:
         left = self._unit(_part(self.rows, rows))
-        right = self._unit(_part(self.rows, slice(None) if columns is None else columns))
-        return left @ right.mT
+        if columns is None and left.shape[0] == self.n:
+            return left @ left.mT
+        return left @ self._unit(_part(self.rows, slice(None) if columns is None else columns)).mT
 
     def unit_blocks(self) -> Iterator[Array]:
         """Unit rows in float64, a few thousand at a time."""
@@ -314,9 +315,9 @@ def checked_weights(weights: Array | None, n: int, like: Array) -> Array | None:
     total = scalar(xp.sum(xp.astype(p, xp.float64)))
     if abs(total - 1) > 1e-6:
         raise ValueError(f"weights must sum to one, got {total:.9g}")
-    if is_numpy_array(p) and not is_numpy_array(like):
+    if is_numpy_array(p) != is_numpy_array(like):
         xp = array_namespace(like)
-        p = xp.asarray(p, device=like.device)
+        p = xp.asarray(to_numpy(p), device=like.device)
     return xp.astype(p, xp.float64, copy=False)
 
 
@@ -383,7 +384,6 @@ def _indexed(array: Array, index: Any) -> Array:
 
 def array_like(rows: Array) -> Array:
     """An empty array of the library, device and precision of an answer."""
-    first = rows[:1]
-    first = first.compute() if is_dask(first) else first
-    like = cast(Array, check_array(first, "x")[0][:0, 0])
+    first = np.zeros(1, rows.dtype) if is_dask(rows) else rows[:1]
+    like = cast(Array, check_array(first, "x")[0]).reshape(-1)[:0]
     return np.zeros(0) if is_numpy_array(like) else like

@@ -144,7 +144,7 @@ def vendi_profile(
 
 def rarefaction(
     x: Any,
-    sizes: Sequence[int],
+    sizes: int | Sequence[int],
     *,
     repeats: int = 10,
     kernel: Kernel = "cosine",
@@ -163,7 +163,7 @@ def rarefaction(
     ----------
     x, kernel, sigma, normalize, psd, method
         As for :func:`vendi_score`, without a Gram. The bandwidth of ``"rbf"`` is that of all items.
-    sizes : sequence of int
+    sizes : int or sequence of int
         Each between 1 and the number of items.
     repeats : int
         Subsets of each size, at least 2.
@@ -198,7 +198,7 @@ def rarefaction(
     check_choice(psd, "psd", ("raise", "clip"))
     rng = np.random.default_rng(rng)
     items = make_items(x, kernel, sigma=sigma, normalize=normalize, rng=rng)
-    counts = [check_integer(size, "sizes", low=1, high=items.n) for size in sizes]
+    counts = [check_integer(size, "sizes", low=1, high=items.n) for size in _listed(sizes)]
     if not counts:
         raise ValueError("sizes is empty")
     scores = np.array(
@@ -219,3 +219,7 @@ def rarefaction(
         ]
     )
     return Rarefaction(np.asarray(counts), scores.mean(axis=1), scores.std(axis=1, ddof=1))
+
+
+def _listed(sizes: int | Sequence[int]) -> list[Any]:
+    return list(np.atleast_1d(np.asarray(sizes, dtype=object)))

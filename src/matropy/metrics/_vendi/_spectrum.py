@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
@@ -37,8 +37,9 @@ _SMALL = 128
 
 def checked_orders(order: float | Sequence[float]) -> tuple[list[float], bool]:
     """Orders as numbers, and whether there was only one."""
-    single = np.ndim(cast(Any, order)) == 0
-    orders: list[Any] = [order] if single else list(cast(Sequence[float], order))
+    given: Any = order.tolist() if hasattr(order, "tolist") else order
+    single = not isinstance(given, list | tuple)
+    orders = [given] if single else list(given)
     if not orders:
         raise ValueError("order is empty")
     for q in orders:

@@ -41,7 +41,7 @@ def measure_coverage(run: Run) -> Measured:
         values[f"worst_coefficient_{name}"] = min(result["by_coefficient"])
         values[f"prediction_{name}"] = float(np.mean(result["prediction"]))
     table = Table(
-        "Flights: arrival delay on 152 columns",
+        "Flights: arrival delay on 153 columns",
         (
             Column("Compressed by"),
             Column("Coverage", "of 0.95", help="Mean over coefficients and draws.", digits=3),

@@ -15,8 +15,8 @@ from matropy.studies._run import Run
 from matropy.studies.vendi_score._digits import load_digits
 
 _MEASURES = {"vendi": ("Vendi score", vendi_score), "diversity": ("internal diversity", internal_diversity)}
-_ITEMS = 500
-_DRAWS = 5
+_ITEMS = {"smoke": 50, "quick": 500, "full": 500}
+_DRAWS = {"smoke": 2, "quick": 5, "full": 5}
 
 
 def measure_modes(run: Run) -> Measured:
@@ -26,8 +26,10 @@ def measure_modes(run: Run) -> Measured:
         return Measured({})
     images, labels = digits
     classes = [images[labels == digit].reshape(-1, 784) for digit in range(10)]
+    items, repeats = _ITEMS[run.scale], _DRAWS[run.scale]
     draws = [
-        run.step(f"modes-{draw}", partial(_by_classes, classes, run.seed + draw)) for draw in range(_DRAWS)
+        run.step(f"modes-{draw}", partial(_by_classes, classes, items, run.seed + draw))
+        for draw in range(repeats)
     ]
     counts = list(range(1, 11))
     values, series = {}, []
@@ -47,21 +49,21 @@ def measure_modes(run: Run) -> Measured:
             )
         )
     figure = Figure(
-        f"{_ITEMS} digits of ever more classes",
+        f"{items} digits of ever more classes",
         "classes",
         "relative to one class",
         tuple(series),
-        caption=f"Cosine of grey levels; mean and standard deviation over {_DRAWS} draws. Internal diversity stops rising after"
+        caption=f"Cosine of grey levels; mean and standard deviation over {repeats} draws. Internal diversity stops rising after"
         " two classes.",
     )
     return Measured(values, (), (figure,))
 
 
-def _by_classes(classes: list[NDArray[np.uint8]], seed: int) -> dict[str, list[float]]:
+def _by_classes(classes: list[NDArray[np.uint8]], total: int, seed: int) -> dict[str, list[float]]:
     rng = np.random.default_rng(seed)
     series: dict[str, list[float]] = {measure: [] for measure in _MEASURES}
     for count in range(1, len(classes) + 1):
-        shares = [_ITEMS // count + (index < _ITEMS % count) for index in range(count)]
+        shares = [total // count + (index < total % count) for index in range(count)]
         items = np.concatenate(
             [
                 images[rng.choice(len(images), share, replace=share > len(images))]
