@@ -5,7 +5,10 @@ from statistics import median
 
 import pytest
 
-ROOMS = ["matropy", "matropy.entropy", "matropy.linalg", "matropy.lm", "matropy.metrics", "matropy.reporting"]
+ROOMS = ["matropy"] + [
+    f"matropy.{room}"
+    for room in ("entropy", "information", "linalg", "lm", "metrics", "nn", "recovery", "reporting")
+]
 
 
 def test_importing_matropy_costs_little_more_than_numpy(run_python):

@@ -99,6 +99,13 @@ class TestQuadrature:
             assert first == second
             assert (first.standard_error is None) == (method != "slq")
 
+    def test_without_a_seed_the_bandwidth_is_that_of_the_exact_score(self):
+        x = gaussian(700, d=2)
+        exact = vendi_score(x, kernel="rbf")
+        for rng in (None, 0):
+            estimate = vendi_score_estimate(x, method="truncated", kernel="rbf", rank=700, rng=rng)
+            assert estimate.value == pytest.approx(exact, rel=1e-9)
+
     def test_an_indefinite_kernel_is_refused(self):
         kernel = np.kron(np.eye(40), [[1, 0.9, 0], [0.9, 1, 0.9], [0, 0.9, 1]])
         for method in ("slq", "nystrom", "truncated"):

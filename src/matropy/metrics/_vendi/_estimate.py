@@ -100,7 +100,7 @@ def vendi_score_estimate(
 
     References
     ----------
-    S. Ubaru, J. Chen, Y. Saad, 2017 (slq); F. Ospanov, J. Zhang, M. Jalali, X. Cao, A. Bogdanov, F. Farnia, 2024
+    S. Ubaru, J. Chen, Y. Saad, 2017 (slq); A. Ospanov, J. Zhang, M. Jalali, X. Cao, A. Bogdanov, F. Farnia, 2024
     (Fourier features); A. Ospanov, F. Farnia, 2025 (truncated).
 
     Examples
@@ -127,24 +127,28 @@ def vendi_score_estimate(
         )
     n_features = check_integer(n_features, "n_features", low=1)
     rank = check_integer(rank, "rank", low=0 if method == "slq" else 1)
-    rng = np.random.default_rng(rng)
+    # Without a seed the bandwidth is that of vendi_score.
+    generator = np.random.default_rng(rng)
+    of_median = None if rng is None else generator
     if method == "rff":
-        return _fourier(x, kernel, q, weights, sigma, n_features, extrapolate, rng)
+        rows = _fourier_rows(x, kernel, n_features, extrapolate)
+        scale = checked_sigma(sigma, rows, of_median)
+        return Estimate(fourier_score(rows, scale, q, weights, n_features, extrapolate, generator), None)
     if isinstance(x, LinearOperator):
         operator = _given_operator(x, kernel, weights, method)
     else:
-        items = make_items(x, kernel, sigma=sigma, normalize=normalize, rng=rng)
+        items = make_items(x, kernel, sigma=sigma, normalize=normalize, rng=of_median)
         p = checked_weights(weights, items.n, items.like)
         if method == "nystrom":
-            return _nystrom(items, p, q, min(n_features, items.n), rng)
+            return _nystrom(items, p, q, min(n_features, items.n), generator)
         if method == "truncated" and (isinstance(items, FeatureItems) or not is_numpy_array(items.like)):
             return _truncated(spectrum(items, p), q, rank)
         operator = _matrix_operator(items, p)
         if method == "truncated" and not items.semidefinite:
             check_semidefinite(operator.matrix, tolerance_of(items.like))
     if method == "truncated":
-        return _truncated(_largest(operator, rank, rng), q, rank)
-    return _quadrature(operator, q, rank=rank, n_probes=n_probes, steps=steps, rng=rng)
+        return _truncated(_largest(operator, rank, generator), q, rank)
+    return _quadrature(operator, q, rank=rank, n_probes=n_probes, steps=steps, rng=generator)
 
 
 def _quadrature(operator: SymmetricOperator, order: float, **options: Any) -> Estimate:
@@ -182,23 +186,12 @@ def _quadrature(operator: SymmetricOperator, order: float, **options: Any) -> Es
     return Estimate(score, slope * (entropy.standard_error or 0.0))
 
 
-def _fourier(
-    x: Any,
-    kernel: Kernel,
-    order: float,
-    weights: Array | None,
-    sigma: float | Literal["median"],
-    n_features: int,
-    extrapolate: bool,
-    rng: np.random.Generator,
-) -> Estimate:
+def _fourier_rows(x: Any, kernel: Kernel, n_features: int, extrapolate: bool) -> Array:
     if kernel != "rbf":
         raise ValueError(f"method='rff' is for kernel='rbf', got {kernel!r}")
     if extrapolate and n_features % 2:
         raise ValueError(f"n_features must be even to be extrapolated, got {n_features}")
-    rows = checked_rows(x)
-    scale = checked_sigma(sigma, rows, rng)
-    return Estimate(fourier_score(rows, scale, order, weights, n_features, extrapolate, rng), None)
+    return checked_rows(x)
 
 
 def _nystrom(

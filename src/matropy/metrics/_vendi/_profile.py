@@ -196,8 +196,10 @@ def rarefaction(
         raise ValueError(f"order must be one number, got {order!r}")
     check_choice(method, "method", ("auto", "eigh", "dual"))
     check_choice(psd, "psd", ("raise", "clip"))
-    rng = np.random.default_rng(rng)
-    items = make_items(x, kernel, sigma=sigma, normalize=normalize, rng=rng)
+    generator = np.random.default_rng(rng)
+    # Without a seed the bandwidth is that of vendi_score.
+    of_median = None if rng is None else generator
+    items = make_items(x, kernel, sigma=sigma, normalize=normalize, rng=of_median)
     counts = [check_integer(size, "sizes", low=1, high=items.n) for size in _listed(sizes)]
     if not counts:
         raise ValueError("sizes is empty")
@@ -206,7 +208,7 @@ def rarefaction(
             [
                 float(
                     score_items(
-                        items.take(np.sort(rng.permutation(items.n)[:size])),
+                        items.take(np.sort(generator.permutation(items.n)[:size])),
                         None,
                         [q],
                         method=method,
