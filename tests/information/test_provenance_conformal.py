@@ -67,9 +67,10 @@ def test_refusals():
     with pytest.raises(TypeError, match="a number or a TokenRecord, got str"):
         ConformalAccuser(["0"])
     accuser = ConformalAccuser([record(0), record(1)])
-    with pytest.raises(ValueError, match="one decoding and length: 20 tokens at temperature 1"):
-        accuser.p_value(record(2, tokens=30))
+    with pytest.raises(ValueError, match="one decoding and like lengths: 20 tokens at temperature 1"):
+        accuser.p_value(record(2, tokens=41))
+    accuser.p_value(record(2, tokens=40))
     with pytest.raises(ValueError, match=r"temperature 0\.5"):
         accuser.p_value(record(2, decoding=Decoding(0.5)))
-    with pytest.raises(ValueError, match="one decoding and length"):
+    with pytest.raises(ValueError, match="one decoding and like lengths"):
         ConformalAccuser([record(0), record(1, tokens=9)])

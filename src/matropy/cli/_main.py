@@ -84,7 +84,8 @@ def _told(command: Callable[..., None], debug: bool) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:
-            sys.stderr.write("\nmatropy: interrupted; the same command with --resume goes on\n")
+            goes_on = "; the same command with --resume goes on" if "resume" in kwargs else ""
+            sys.stderr.write(f"\nmatropy: interrupted{goes_on}\n")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             raise typer.Exit(0) from None

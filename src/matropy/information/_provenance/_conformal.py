@@ -14,6 +14,9 @@ from matropy.information._provenance._record import TokenRecord
 
 __all__ = ["ConformalAccuser"]
 
+_LIKE = 2
+"""Lengths by a larger factor apart are not alike."""
+
 
 class ConformalAccuser:
     r"""P-value of the null "a person of the reference set's kind wrote this".
@@ -29,13 +32,13 @@ class ConformalAccuser:
     ----------
     scores : iterable of float or of TokenRecord
         Of the reference texts. The score of a record is :math:`-z`: large for text that is less surprising than its
-        law. Records must have one decoding and one length in tokens, because z drifts with the length
-        (``record[:n]`` cuts them).
+        law. Records must have one decoding, and lengths within a factor of two, because z drifts with the length
+        (``record[:n]`` cuts them to one, which is better).
 
     Raises
     ------
     ValueError
-        Without a reference text, for a NaN, or for records of different decodings or lengths.
+        Without a reference text, for a NaN, or for records of different decodings or unlike lengths.
 
     References
     ----------
@@ -64,7 +67,7 @@ class ConformalAccuser:
         Raises
         ------
         ValueError
-            For NaN, or a record of another decoding or length than those of the reference.
+            For NaN, or a record of another decoding or an unlike length.
         """
         score = self._score(record)
         at_least = len(self.scores) - int(np.searchsorted(self.scores, score, side="left"))
@@ -72,13 +75,12 @@ class ConformalAccuser:
 
     def _score(self, value: float | TokenRecord) -> float:
         if isinstance(value, TokenRecord):
-            declared = (value.decoding, len(value))
             if self._declared is None:
-                self._declared = declared
-            if declared != self._declared:
-                wanted, length = self._declared
+                self._declared = (value.decoding, len(value))
+            wanted, length = self._declared
+            if value.decoding != wanted or not length <= _LIKE * len(value) <= _LIKE**2 * length:
                 raise ValueError(
-                    f"records must have one decoding and length: {length} tokens at {wanted}, and"
+                    f"records must have one decoding and like lengths: {length} tokens at {wanted}, and"
                     f" {len(value)} at {value.decoding}"
                 )
             return -standard_score(value)
