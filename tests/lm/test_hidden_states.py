@@ -44,7 +44,7 @@ def windows_of(model, texts=TEXTS):
 def test_equal_the_models_own(model, hooks, monkeypatch):
     if not hooks:
         # A model whose list of layers is not recognized goes another way.
-        monkeypatch.setattr(module, "_blocks", lambda *_: None)
+        monkeypatch.setattr(module, "model_blocks", lambda *_: None)
     (window,) = windows_of(model, TEXTS[1:2])
     expected = own_states(model, window.ids)
     got = list(hidden_states(model, [window]))
@@ -56,7 +56,7 @@ def test_equal_the_models_own(model, hooks, monkeypatch):
 
 
 def test_the_layers_are_found_by_hooks(model):
-    blocks = module._blocks(model.model.base_model, model.layers)
+    blocks = module.model_blocks(model.model.base_model, model.layers)
     assert len(blocks) == model.layers
 
 

@@ -16,10 +16,11 @@ from matropy.evaluation._gates import Gates, WindowCodes
 from matropy.evaluation._measuring import SPECTRUM_LENGTH, BatchMeasures, Measure
 from matropy.lm import LanguageModel, Window
 from matropy.lm._hidden_states import padded, run_layers
-from matropy.nn import PredictionHead, token_statistics
 
 if TYPE_CHECKING:
     import torch
+
+    from matropy.nn import PredictionHead
 
 __all__ = ["MeasuredWindow", "measure_batch", "measured_rows"]
 
@@ -158,6 +159,8 @@ def _scores(
 ) -> list[tuple[float, float, int]]:
     """Sums of loss and entropy over the predictions of each window, and how many there are."""
     import torch
+
+    from matropy.nn import token_statistics
 
     counts = [len(window.ids) - 1 for window in batch]
     states = torch.cat([final[row, :count] for row, count in enumerate(counts)])

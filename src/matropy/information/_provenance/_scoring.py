@@ -160,7 +160,10 @@ def _from_states(
     rows = block or max(1, _LOGITS_AT_ONCE // vocabulary)
     with torch.inference_mode(), _evaluating(model):
         states, own = _last_states(model, torch.from_numpy(ids[None]).to(model.device))
-        _check_head(head(states[-1:])[0], own, model)
+        try:
+            head.check(states[-1], own, model)
+        except InputError as error:
+            raise InputError(_unsupported(model)) from error
         before = states[context - 1 : -1]
         return [
             record(head(before[start : start + rows]), ids[context + start : context + start + rows])
@@ -184,12 +187,6 @@ def _last_states(model: Any, ids: Any) -> tuple[Any, Any]:
     if len(kept) != 1 or kept[0] is None:
         raise InputError(_unsupported(model))
     return kept[0][0], output.logits[0, -1]
-
-
-def _check_head(ours: Any, own: Any, model: Any) -> None:
-    apart = (own.float() - ours.float()).nan_to_num(0.0).abs().max()  # NaN is told where it is scored
-    if apart > 0.02 * own.float().nan_to_num(0.0).abs().max():
-        raise InputError(_unsupported(model))
 
 
 def _unsupported(model: Any) -> str:
