@@ -217,9 +217,15 @@ def keep_initials(app, what, name, obj, options, lines):
         lines[number] = re.sub(r"^(\s*)([A-Z]\. )", r"\1\\\2", line)
 
 
+def leave_out_routing(app, what, name, obj, skip, options):
+    """Leave out ``set_fit_request`` and the like, which scikit-learn makes for every estimator."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
 def setup(app):
     """Register the directives."""
     app.connect("autodoc-process-docstring", keep_initials, priority=900)
+    app.connect("autodoc-skip-member", leave_out_routing)
     app.add_directive("room", Room)
     app.add_directive("metric-glossary", Glossary)
     app.add_directive("catalog", Catalog)

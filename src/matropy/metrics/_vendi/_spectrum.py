@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from numbers import Real
 from typing import Any, Literal
 
@@ -165,11 +166,19 @@ def _weighted_rows(items: Items, p: Array | None, rows: slice) -> Array:
 
 
 def check_semidefinite(matrix: Array, tolerance: float) -> None:
-    xp = array_namespace(matrix)
-    matrix = matrix.detach() if hasattr(matrix, "detach") else matrix
-    shift = tolerance * xp.eye(matrix.shape[0], dtype=matrix.dtype, device=matrix.device)
+    """Raise ``ValueError`` where an eigenvalue lies below ``-tolerance``, by a Cholesky factorization."""
+    if is_numpy_array(matrix):
+        from scipy.linalg import cholesky
+
+        shifted = matrix.copy()
+        shifted.flat[:: len(shifted) + 1] += tolerance
+        factorize = partial(cholesky, shifted.T, lower=True, overwrite_a=True, check_finite=False)
+    else:
+        xp = array_namespace(matrix)
+        shift = tolerance * xp.eye(matrix.shape[0], dtype=matrix.dtype, device=matrix.device)
+        factorize = partial(xp.linalg.cholesky, matrix.detach() + shift)
     try:
-        xp.linalg.cholesky(matrix + shift)
+        factorize()
     except (np.linalg.LinAlgError, RuntimeError) as error:
         raise ValueError(indefinite(f"K/n has an eigenvalue below {-tolerance:g}")) from error
 
