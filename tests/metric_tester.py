@@ -13,6 +13,7 @@ precision sees the inputs rounded to it, and so does the reference, which comput
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import pickle
 import tempfile
@@ -230,6 +231,7 @@ def _meet(_: int) -> None:
 
 
 def _share_of_group(metric: Any, arrays: list[np.ndarray], shares: list[list[slice]]) -> Any:
+    metric = copy.deepcopy(metric)  # torch lets both processes have one memory
     for batch in shares[torch.distributed.get_rank()]:
         metric.update(*(torch.from_numpy(array[batch]) for array in arrays))
     result = metric.compute()

@@ -74,7 +74,8 @@ def _falling(eigenvalues: Matrix) -> Matrix:
 
 def _tridiagonal(a: Matrix) -> tuple[Matrix, Matrix]:
     """Diagonal and off-diagonal of QᵀaQ, where Q keeps the first axis."""
-    reduced = np.array(a, order="F")
+    # Of a symmetric matrix the transpose is the same, and is copied without being turned round.
+    reduced = np.array(a.T if a.flags.c_contiguous else a, order="F")
     n = len(reduced)
     diagonal, off, tau = (
         np.empty(n, a.dtype),

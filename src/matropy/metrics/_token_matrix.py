@@ -35,7 +35,9 @@ class Rows:
     @cached_property
     def mean(self) -> Array:
         """The mean token, (..., 1, d)."""
-        return self.xp.sum(self.x, axis=-2, keepdims=True) / self.count[..., None, None]
+        # A product with ones, since torch takes three times as long to sum over rows.
+        ones = self.xp.ones((1, self.x.shape[-2]), dtype=self.x.dtype, device=self.x.device)
+        return ones @ self.x / self.count[..., None, None]
 
     @property
     def blocks(self) -> Iterator[Rows]:
