@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add, or_
 from typing import Any
 
 from array_api_compat import is_numpy_array
@@ -144,15 +145,15 @@ def degrees_of_freedom(rows: Rows) -> Array:
 def unit_column_squares(rows: Rows) -> Array:
     """Squared column norms (..., d) of the centered and normalized rows, which are never there all at once."""
     xp = rows.xp
-    total, degenerate = 0, False
+    totals, degenerate = [], []
     for block in rows.blocks:
         squares = squared(centered(block, rows.mean))
         norms = root(xp.sum(squares, axis=-1, keepdims=True), xp)
         norms, flat = nonzero_norms(norms, block, rows.mean)
-        total = total + ((1 / (norms * norms)).mT @ squares)[..., 0, :]
-        degenerate = degenerate | flat
-    check_normalizable(degenerate, rows)
-    return total
+        totals.append(((1 / (norms * norms)).mT @ squares)[..., 0, :])
+        degenerate.append(flat)
+    check_normalizable(reduce(or_, degenerate), rows)
+    return reduce(add, totals)
 
 
 def squared(x: Array) -> Array:
@@ -171,12 +172,19 @@ def column_norm_sum(z: Array, rows: Rows) -> Array:
 
 def largest_norm_sum(squares: Array, rows: Rows, top: int | None = None) -> Array:
     xp = rows.xp
-    norms = xp.sort(root(squares, xp), axis=-1, descending=True)[..., : min(rows.x.shape[-2:])]
-    if top is not None:
-        norms = norms[..., :top]
-    elif rows.keep is not None:
+    norms, ceiling = root(squares, xp), min(rows.x.shape[-2:])
+    if top is not None or rows.keep is not None or ceiling < norms.shape[-1]:
+        norms = _falling(norms, ceiling if top is None else top, xp)
+    if top is None and rows.keep is not None:
         norms = xp.where(positions(rows) < largest_rank(rows), norms, xp.zeros_like(norms))
     return xp.sum(norms, axis=-1) / rows.count
+
+
+def _falling(x: Array, count: int, xp: Any) -> Array:
+    """The ``count`` largest, falling."""
+    if hasattr(xp, "topk"):  # of torch, which sorts slowly
+        return xp.topk(x, count, dim=-1).values
+    return xp.sort(x, axis=-1, descending=True)[..., :count]
 
 
 def root(squares: Array, xp: Any) -> Array:
