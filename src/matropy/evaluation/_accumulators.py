@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,9 +90,9 @@ class StreamingMeans(_Accumulator):
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self._count > 1, np.sqrt(self._squares / (self._count - 1) / self._count), np.nan)
 
-    def intervals(self) -> Values:
-        """Bootstrap 95 % intervals, shape (2, columns); NaN for fewer than two values."""
-        return np.where(self._count > 1, _percentiles(*self._replicates), np.nan)
+    def intervals(self, columns: slice | Sequence[int] = slice(None)) -> Values:
+        """Bootstrap 95 % intervals of some columns, shape (2, columns); NaN for fewer than two values."""
+        return np.where(self._count[columns] > 1, _percentiles(*self._replicates[:, :, columns]), np.nan)
 
 
 class StreamingRatio(_Accumulator):

@@ -291,7 +291,7 @@ def _mean_over_texts(means: StreamingMeans, column: int, unit: str) -> SummaryMe
         mean=_number(means.mean[column]),
         token_weighted_mean=_number(means.weighted_mean[column]),
         standard_error=_number(means.standard_error[column]),
-        ci95=_interval(*means.intervals()[:, column]),
+        ci95=_interval(*means.intervals([column])[:, 0]),
         unit=unit,
     )
 
