@@ -41,6 +41,22 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.write_line(f"{count} skipped: {what}")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything must be there, a test that skips because a package is missing fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("MATROPY_REQUIRE_DATA") != "1" or reporter is None:
+        return
+    unmet = [
+        report for report in reporter.stats.get("skipped", []) if "could not import" in str(report.longrepr)
+    ]
+    for report in unmet:
+        reporter.write_line(
+            f"\n{report.nodeid}: {report.longrepr[2]}, and MATROPY_REQUIRE_DATA=1 asks for it"
+        )
+    if unmet:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def data() -> Callable[[str], Path]:
     """Find a file or folder below ``$MATROPY_DATA``, or skip the test with its name."""
