@@ -67,6 +67,16 @@ def test_options_reach_the_evaluation(run, tiny_model, texts, tmp_path):
     assert content["environment"]["dtype"] == "bfloat16"
 
 
+@pytest.mark.parametrize(("options", "alone"), [((), ["rankme", "alpha_req"]), (("--metrics", "all"), [])])
+def test_all_metrics_everywhere_are_there_for_the_asking(run, tiny_model, texts, tmp_path, options, alone):
+    code, _, err = run("evaluate", tiny_model("llama"), "--text", texts, "--device", "cpu", *options)
+    assert code == 0, err
+    content = json.loads((tmp_path / "matropy-evaluation/evaluation.json").read_text())
+    assert content["settings"]["last_layer_only"] == alone
+    assert {"rankme", "alpha_req", "vendi_score", "loss"} < content["summary"].keys()
+    assert (content["layers"][0]["metrics"]["rankme"]["mean"] is None) is bool(alone)
+
+
 def test_several_files_after_one_option(run, tiny_model, tmp_path):
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text(TEXT)

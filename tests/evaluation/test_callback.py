@@ -284,6 +284,17 @@ def test_takes_the_tokenizer_of_a_processor_and_the_model_in_an_adapter(tiny_mod
     assert found.settings["metrics"] == ["loss", "effective_rank"]
 
 
+@pytest.mark.parametrize(("metrics", "alone"), [(None, ["rankme", "alpha_req"]), ("all", [])])
+def test_costly_metrics_are_of_the_last_layer_unless_asked_for(tiny_model, tmp_path, metrics, alone):
+    folder = tiny_model("llama")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    callback = EvaluationCallback(TEXTS, output=tmp_path, metrics=metrics)
+    begin(callback, AutoModelForCausalLM.from_pretrained(folder), processing_class=tokenizer)
+    found = load_evaluation(tmp_path / "step-000000")
+    assert found.settings["last_layer_only"] == alone
+    assert [layer.metrics["rankme"].mean is None for layer in found.layers] == [bool(alone)] * 3 + [False]
+
+
 def test_evaluates_without_autocast_and_leaves_it_on(tiny_model, tmp_path):
     """As accelerate prepares a model for mixed precision."""
     model = AutoModelForCausalLM.from_pretrained(tiny_model("llama"))

@@ -35,7 +35,8 @@ def states_of(model, text):
     return ids[0], [state[0] for state in output.hidden_states], output.logits[0]
 
 
-def test_every_layer_and_metric_equals_the_plain_computation(model, evaluation):
+def test_every_layer_and_metric_equals_the_plain_computation(model):
+    evaluation = evaluate(model, TEXTS, metrics="all")
     assert [layer.index for layer in evaluation.layers] == [0, 1, 2, 3]
     assert [layer.name for layer in evaluation.layers] == ["embedding", "layer 1", "layer 2", "final norm"]
     functions = {
@@ -130,6 +131,25 @@ def test_chosen_layers_and_metrics(model, evaluation):
     assert list(some.summary) == ["rankme", "loss"]
     assert some.summary["rankme"].mean == pytest.approx(evaluation.summary["rankme"].mean, rel=1e-6)
     assert some.layers[0].metrics.keys() == {"rankme"}
+
+
+def test_the_costly_metrics_are_of_the_last_layer_unless_layers_or_metrics_are_named(model, evaluation):
+    everywhere = evaluate(model, TEXTS, metrics="all")
+    assert evaluation.settings["last_layer_only"] == ["rankme", "alpha_req"]
+    assert everywhere.settings["last_layer_only"] == []
+    assert everywhere.summary == evaluation.summary
+    for layer, whole in zip(evaluation.layers, everywhere.layers, strict=True):
+        for name, metric in whole.metrics.items():
+            if name in evaluation.settings["last_layer_only"] and layer.index < 3:
+                assert layer.metrics[name].mean is layer.metrics[name].ci95 is None
+                assert metric.mean is not None
+            else:
+                assert layer.metrics[name] == metric
+    for options in ({"layers": [1, 3]}, {"layers": "last"}, {"metrics": ["alpha_req", "rankme"]}):
+        some = evaluate(model, TEXTS, **options)
+        assert some.settings["last_layer_only"] == []
+        for layer in some.layers:
+            assert layer.metrics["rankme"] == everywhere.layers[layer.index].metrics["rankme"]
 
 
 def test_metrics_of_a_layer_that_was_not_measured_are_null(model):
@@ -239,6 +259,7 @@ def test_memory_holds_one_layer_at_a_time(model):
         ({"layers": []}, "layers is empty"),
         ({"metrics": ["entropy"]}, "metrics must be one of"),
         ({"metrics": []}, "metrics is empty"),
+        ({"metrics": "rankme"}, "metrics must be one of None, 'all'; got 'rankme'"),
         ({"max_length": 1}, "max_length must be at least 2"),
         ({"batch_tokens": 0}, "batch_tokens must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),

@@ -38,6 +38,20 @@ def test_page_shows_every_metric_and_stays_small(evaluation):
     assert "shorter than two tokens" in html
 
 
+def test_what_only_the_last_layer_has_is_said_and_not_drawn(evaluation):
+    said = "RankMe and Spectral decay (α-ReQ) need a second spectrum of every state"
+    everywhere = evaluate(
+        load_model(evaluation.model.path_or_id, device="cpu"), ["Enough text to measure."], metrics="all"
+    )
+    for one, drawn in ((evaluation, False), (everywhere, True)):
+        assert any(said in line for line in notes(one)) is not drawn
+        assert ("<figcaption><h3>RankMe</h3>" in report(one).to_html()) is drawn
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(one.table())
+        row = next(line for line in console.export_text().splitlines() if "rankme" in line)
+        assert any(bar in row for bar in "▁▂▃▄▅▆▇█") is drawn
+
+
 def test_nothing_from_outside_is_markup(evaluation):
     hostile = replace(
         evaluation,

@@ -21,6 +21,7 @@ from matropy.metrics import (
     rankme,
 )
 from matropy.metrics._representation_statistics import REPRESENTATION_METRICS, representation_statistics
+from matropy.metrics._token_matrix import merged, unit_eigenvalues
 
 
 def states(*shape, seed=0):
@@ -96,6 +97,34 @@ def test_bad_texts_are_flagged_and_leave_their_neighbors_alone(library):
     assert [bool(flag) for flag in measured.degenerate[3:]] == [True, True]
     for name, value in good.items():
         assert float(measured.values[name][0]) == pytest.approx(float(value[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.from_numpy], ids=["NumPy", "torch"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [1, 2, 3, 150])
+def test_repeated_tokens_leave_no_rounding_behind(d, dtype, library):
+    places = np.random.default_rng(0).integers(0, 20, 120)
+    hidden = states(20, d)[places].astype(dtype)
+    values = representation_statistics(library(hidden)).values
+    with np.errstate(invalid="ignore"):  # relative to the logarithm of one feature
+        expected = reference.all_measures(hidden.astype(float))
+    for name in ("matrix_nuclear_norm_exact", "matrix_entropy", "participation_ratio"):
+        assert float(values[name]) == pytest.approx(expected[name], rel=2e-6, abs=2e-6), name
+
+
+def test_only_whole_rows_are_taken_for_repetitions():
+    hidden = states(60, 40)
+    hidden[:, :8] = 1.0
+    hidden[7] = hidden[3]
+    z = (hidden - hidden.mean(0)) / np.linalg.norm(hidden - hidden.mean(0), axis=1, keepdims=True)
+    assert merged(z) is z
+    np.testing.assert_allclose(
+        unit_eigenvalues(z, double_up_to=512), np.linalg.svd(z, compute_uv=False) ** 2 / 60, atol=1e-14
+    )
+    z[:, 0] = np.random.default_rng(1).normal(size=60)
+    z[7] = z[3]
+    assert merged(z).shape == (59, 40)
+    np.testing.assert_allclose(merged(z).T @ merged(z), z.T @ z, atol=1e-13)
 
 
 class LiveBytes(TorchDispatchMode):

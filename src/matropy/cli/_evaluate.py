@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -46,7 +46,12 @@ def evaluate(
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Take the first N texts.")] = None,
     layers: Annotated[str, typer.Option(help="all, last, or indices: 0,5,10 (0 is the embedding).")] = "all",
-    metrics: Annotated[str | None, typer.Option(help="Names, separated by commas. [default: all]")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Names, separated by commas, or all. [default: all, but of rankme and alpha_req only the last layer's]"
+        ),
+    ] = None,
     max_length: Annotated[int, typer.Option(help="Tokens of a text that are used.")] = 2048,
     batch_tokens: Annotated[
         int | None, typer.Option(help="Tokens of a padded batch. [default: by memory, at most 4096]")
@@ -82,9 +87,7 @@ def evaluate(
 
     require("torch", extra="llm", purpose="evaluating a language model")
     wanted_layers = _layers(layers)
-    wanted_metrics = (
-        None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
-    )
+    wanted_metrics = _metrics(metrics)
     folder = output_folder(output)
     if responses is None:
         corpus = load_corpus(
@@ -158,6 +161,12 @@ def _layers(layers: str) -> Literal["all", "last"] | list[int]:
         return [int(index) for index in layers.split(",")]
     except ValueError:
         raise ValueError(f"--layers must be all, last or indices such as 0,5,10; got {layers!r}") from None
+
+
+def _metrics(metrics: str | None) -> Literal["all"] | list[str] | None:
+    if metrics is None or metrics == "all":
+        return cast(Literal["all"] | None, metrics)
+    return [name.strip() for name in metrics.split(",") if name.strip()]
 
 
 def _say_nothing(line: str) -> None:

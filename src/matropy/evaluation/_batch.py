@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from matropy._core._errors import InputError
 from matropy.evaluation._gates import Gates, WindowCodes
-from matropy.evaluation._measuring import SPECTRUM_LENGTH, BatchMeasures, Measure
+from matropy.evaluation._measuring import SPECTRUM_LENGTH, BatchMeasures, BatchMeter, Meter
 from matropy.lm import LanguageModel, Window
 from matropy.lm._hidden_states import padded, run_layers
 
@@ -74,18 +73,12 @@ def measure_batch(
     spans: Sequence[tuple[int, int]],
     *,
     layers: Sequence[int],
-    measure: Measure,
+    meter: Meter,
     head: PredictionHead | None,
     pool: bool = False,
     gates: Gates | None = None,
-) -> tuple[list[MeasuredWindow], float]:
+) -> list[MeasuredWindow]:
     """Run a batch and measure its windows, each in its rows ``spans``.
-
-    Returns
-    -------
-    windows : list of MeasuredWindow
-    seconds : float
-        That the measures took, of the whole.
 
     Raises
     ------
@@ -93,36 +86,24 @@ def measure_batch(
         If a hidden state is not finite.
     """
     ids, _ = padded(batch, model)
-    found: list[BatchMeasures] = []
-    pooled: list[NDArray[np.float32]] = []
-    seconds = 0.0
-
-    def on_layer(layer: int, states: torch.Tensor) -> None:
-        nonlocal seconds
-        start = time.perf_counter()
-        found.append(measure(states, spans))
-        if pool:
-            pooled.append(_means(states, spans))
-        seconds += time.perf_counter() - start
-
-    with gates.recording() if gates is not None else nullcontext():
-        final = run_layers(model, ids, layers, on_layer)
-    start = time.perf_counter()
-    codes = gates.windows(ids.shape[1], spans) if gates is not None else [None] * len(batch)
-    seconds += time.perf_counter() - start
+    measures = BatchMeter(meter, spans)
+    with gates.recording(meter, ids.shape[1], spans) if gates is not None else nullcontext():
+        final = run_layers(model, ids, layers, measures.add)
+    found = measures.finish()
+    codes = gates.windows(meter) if gates is not None else [None] * len(batch)
     scores = _scores(batch, ids, final, head) if head is not None else [(0.0, 0.0, 0)] * len(batch)
-    for layer, measures in zip(layers, found, strict=True):
-        if not measures.finite.all():
-            index = batch[int(np.argmin(measures.finite))].text
+    for layer, at_layer in zip(layers, found, strict=True):
+        if not at_layer.finite.all():
+            index = batch[int(np.argmin(at_layer.finite))].text
             raise InputError(
                 f"the hidden states of layer {layer} are not finite for text {index} (computed in {model.dtype})"
             )
     windows = [_window(row, layers, found, scores[row]) for row in range(len(batch))]
-    means = np.stack(pooled, axis=1) if pool else [None] * len(batch)
+    means = np.stack([at_layer.mean for at_layer in found], axis=1) if pool else [None] * len(batch)
     return [
         replace(window, pooled=mean, codes=code)
         for window, mean, code in zip(windows, means, codes, strict=True)
-    ], seconds
+    ]
 
 
 def _window(
@@ -138,20 +119,6 @@ def _window(
         entropy=score[1],
         predicted=score[2],
     )
-
-
-def _means(states: torch.Tensor, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
-    """Mean states of the rows that count, shape (B, d)."""
-    import torch
-
-    rows = [states[row, start:stop].float() for row, (start, stop) in enumerate(spans)]
-    # torch would wake all its threads for each of these small sums.
-    means = (
-        torch.stack([x.mean(0) for x in rows]).cpu().numpy()
-        if states.device.type != "cpu"
-        else [x.numpy().mean(0) for x in rows]
-    )
-    return np.asarray(means, np.float32)
 
 
 def _scores(

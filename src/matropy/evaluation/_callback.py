@@ -16,9 +16,8 @@ from matropy._core._errors import InputError, require
 from matropy._core._files import output_folder, write_atomic
 from matropy._core._validation import check_choice, check_integer
 from matropy.evaluation._collapse import LayerCollapseWarning, find_collapses
-from matropy.evaluation._evaluate import evaluate
+from matropy.evaluation._evaluate import chosen_metrics, evaluate
 from matropy.evaluation._evaluation import Evaluation, load_evaluation
-from matropy.evaluation._glossary import METRICS
 from matropy.evaluation._training_report import training_report
 from matropy.lm import Corpus, LanguageModel, load_corpus
 from matropy.lm._hidden_states import resolve_layers
@@ -59,8 +58,8 @@ class EvaluationCallback(TrainerCallback):
         Tokens of a text that are used.
     layers : "all", "last" or sequence of int
         Hidden states to measure, as for :func:`matropy.evaluate`.
-    metrics : sequence of str, optional
-        Names of :data:`matropy.evaluation.METRICS`, all by default; ``effective_rank`` is always among them.
+    metrics : "all" or sequence of str, optional
+        As for :func:`matropy.evaluate`; ``effective_rank`` is always among them.
     batch_tokens : int, optional
         Tokens of a padded batch; by default what the free memory suggests.
     tokenizer : transformers tokenizer, optional
@@ -94,14 +93,14 @@ class EvaluationCallback(TrainerCallback):
         output: str | os.PathLike[str] = "matropy-training",
         max_length: int = 256,
         layers: Literal["all", "last"] | Sequence[int] = "all",
-        metrics: Sequence[str] | None = None,
+        metrics: Literal["all"] | Sequence[str] | None = None,
         batch_tokens: int | None = None,
         tokenizer: Any = None,
         collapse: float = 0.2,
     ) -> None:
-        names = list(METRICS) if metrics is None else [*metrics, "effective_rank"]
-        for name in names:
-            check_choice(name, "metrics", tuple(METRICS))
+        if metrics is not None and not isinstance(metrics, str):
+            metrics = [*metrics, "effective_rank"]
+        names, last_layer_only = chosen_metrics(metrics, layers)
         if isinstance(layers, str):
             check_choice(layers, "layers", ("all", "last"))
         if not 0 < collapse < 1:
@@ -110,12 +109,19 @@ class EvaluationCallback(TrainerCallback):
         self._output = Path(output)
         self._options: dict[str, Any] = {
             "max_length": check_integer(max_length, "max_length", low=2),
-            "metrics": list(dict.fromkeys(names)),
+            "layers": layers,
+            "metrics": metrics,
             "batch_tokens": batch_tokens
             if batch_tokens is None
             else check_integer(batch_tokens, "batch_tokens", low=1),
         }
         self._layers = layers
+        # What the settings of an evaluation with these options say.
+        self._settings: dict[str, Any] = {
+            "metrics": names,
+            "last_layer_only": last_layer_only,
+            "max_length": self._options["max_length"],
+        }
         self._corpus = texts if isinstance(texts, Corpus) else load_corpus(texts)
         self._tokenizer = tokenizer
         self._collapse = collapse
@@ -130,7 +136,7 @@ class EvaluationCallback(TrainerCallback):
                 "EvaluationCallback cannot evaluate a model whose weights are sharded (FSDP, ZeRO-3)"
             )
         model = self._language_model(state, **training)
-        self._options["layers"] = resolve_layers(self._layers, model.layers)
+        self._settings["layers"] = resolve_layers(self._layers, model.layers)
         self._course, self._faults = {}, {}
         if state.is_world_process_zero:
             output_folder(self._output)
@@ -193,8 +199,7 @@ class EvaluationCallback(TrainerCallback):
             if (self._folder(step) / "evaluation.json").exists():
                 earlier = load_evaluation(self._folder(step))
                 same = earlier.corpus.sha256 == self._corpus.sha256 and all(
-                    earlier.settings[name] == self._options[name]
-                    for name in ("layers", "metrics", "max_length")
+                    earlier.settings.get(name) == value for name, value in self._settings.items()
                 )
                 if same:
                     course[step] = earlier

@@ -207,7 +207,8 @@ def _profile(evaluation: Evaluation, name: str) -> Profile:
         return Profile(
             depth=[depth for depth, _ in coded], mean=[value for _, value in coded], ci95=[None] * len(coded)
         )
-    layers = [layer for layer in evaluation.layers if name in layer.metrics]
+    single = name in evaluation.settings.get("last_layer_only", ())
+    layers = [layer for layer in evaluation.layers if name in layer.metrics and not single]
     return Profile(
         depth=[layer.index / last for layer in layers],
         mean=[layer.metrics[name].mean for layer in layers],

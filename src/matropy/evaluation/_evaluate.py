@@ -34,13 +34,13 @@ from matropy.evaluation._evaluation import (
     Texts,
     Timing,
 )
-from matropy.evaluation._glossary import MEASURES, METRICS, SCORES
+from matropy.evaluation._glossary import COSTLY, MEASURES, METRICS, SCORES
 from matropy.evaluation._records import RECORDS_FILE, TextRecords
 from matropy.evaluation._run import Options, Run, default_batch_tokens
 from matropy.lm import Corpus, LanguageModel, load_corpus, load_model
 from matropy.lm._hidden_states import resolve_layers
 
-__all__ = ["evaluate"]
+__all__ = ["chosen_metrics", "evaluate"]
 
 
 def evaluate(
@@ -48,7 +48,7 @@ def evaluate(
     texts: Corpus | str | os.PathLike[str] | Iterable[str] | None = None,
     *,
     layers: Literal["all", "last"] | Sequence[int] = "all",
-    metrics: Sequence[str] | None = None,
+    metrics: Literal["all"] | Sequence[str] | None = None,
     max_length: int = 2048,
     batch_tokens: int | None = None,
     seed: int = 0,
@@ -73,8 +73,10 @@ def evaluate(
         What :func:`matropy.lm.load_corpus` takes; None is the Python manual.
     layers : "all", "last" or sequence of int
         Hidden states to measure: 0 is the embedding, the last is after the final norm; negative from the end.
-    metrics : sequence of str, optional
-        Names of :data:`matropy.evaluation.METRICS`; all by default.
+    metrics : "all" or sequence of str, optional
+        Names of :data:`matropy.evaluation.METRICS`; what is named is measured at every wanted layer. By default all
+        are, but where ``layers`` is ``"all"`` too, ``rankme`` and ``alpha_req`` are taken of the last hidden state
+        alone: they need a second spectrum of each state, which costs as much as all the rest.
     max_length : int
         Tokens of a text that are used. A text beyond the model's context is cut into windows; its measures are the
         means over them, weighted by tokens.
@@ -108,11 +110,7 @@ def evaluate(
     >>> evaluation.summary["bits_per_byte"].mean  # doctest: +SKIP
     """
     require("torch", extra="llm", purpose="evaluating a language model")
-    names = list(METRICS) if metrics is None else list(dict.fromkeys(metrics))
-    for name in names:
-        check_choice(name, "metrics", tuple(METRICS))
-    if not names:
-        raise InputError("metrics is empty")
+    names, last_layer_only = chosen_metrics(metrics, layers)
     max_length = check_integer(max_length, "max_length", low=2)
     seed = check_integer(seed, "seed", low=0)
     if batch_tokens is not None:
@@ -128,6 +126,7 @@ def evaluate(
         layers=resolve_layers(layers, model.layers),
         measures=[name for name in names if name in MEASURES],
         scores=[name for name in names if name in SCORES],
+        last_layer_only=last_layer_only,
         vendi_score="vendi_score" in names,
         code_redundancy="code_redundancy" in names,
         max_length=max_length,
@@ -149,6 +148,28 @@ def evaluate(
         evaluation = evaluation.with_records(TextRecords(folder / RECORDS_FILE))
     ranks.broadcast(evaluation.to_dict())
     return evaluation
+
+
+def chosen_metrics(
+    metrics: Literal["all"] | Sequence[str] | None, layers: Literal["all", "last"] | Sequence[int]
+) -> tuple[list[str], list[str]]:
+    """Names of the metrics that are wanted, and of those that are taken of the last hidden state alone.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or none.
+    """
+    if metrics is None or isinstance(metrics, str):
+        check_choice(metrics, "metrics", (None, "all"))
+        by_default = metrics is None and isinstance(layers, str) and layers == "all"
+        return list(METRICS), list(COSTLY) if by_default else []
+    names = list(dict.fromkeys(metrics))
+    for name in names:
+        check_choice(name, "metrics", tuple(METRICS))
+    if not names:
+        raise InputError("metrics is empty")
+    return names, []
 
 
 def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
@@ -181,6 +202,7 @@ def _evaluation(run: Run, names: Sequence[str]) -> Evaluation:
         settings={
             "layers": run.layers,
             "metrics": list(names),
+            "last_layer_only": options.last_layer_only,
             "max_length": options.max_length,
             "context": model.context,
             "windowed_texts": counts.windowed,

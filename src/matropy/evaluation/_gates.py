@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matropy.evaluation._measuring import Meter
 from matropy.lm import LanguageModel
 from matropy.lm._hidden_states import model_blocks
 from matropy.metrics._activation_codes._distinct import distinct_rows
-from matropy.metrics._activation_codes._packing import Words, count_ones, pack_above
+from matropy.metrics._activation_codes._packing import (
+    Words,
+    count_ones,
+    count_true,
+    pack_above,
+    pack_bits,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +60,8 @@ class Gates:
 
     modules: list[Any]
     bits: list[int]
-    _words: dict[int, Words] = field(default_factory=dict)
+    _rows: dict[int, list[_Codes]] = field(default_factory=dict)
+    _count: int = 0
 
     @classmethod
     def of(cls, model: LanguageModel) -> Gates:
@@ -80,35 +88,68 @@ class Gates:
         return cls(modules, [seen[block][0][-1] if m is not None else 0 for block, m in enumerate(modules)])
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Keep the codes of what the model runs on inside."""
-        self._words.clear()
+    def recording(self, meter: Meter, length: int, spans: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Take the codes of a batch of ``length`` tokens a row that the model runs on inside, each row in its span."""
+        self._rows, self._count = {}, len(spans)
         with ExitStack() as hooks:
             for block, module in enumerate(self.modules):
                 if module is not None:
-                    hooks.callback(module.register_forward_pre_hook(partial(self._keep, block)).remove)
+                    take = partial(self._take, block, meter, length, spans)
+                    hooks.callback(module.register_forward_pre_hook(take).remove)
             yield
 
-    def windows(self, length: int, spans: Sequence[tuple[int, int]]) -> list[WindowCodes]:
-        """The codes of each row of the recorded batch, which had ``length`` tokens a row, between its ends."""
-        by_row = {
-            block: words.reshape(len(spans), length, words.shape[1]) for block, words in self._words.items()
-        }
-        self._words.clear()
-        return [self._of_window(by_row, row, slice(*span)) for row, span in enumerate(spans)]
+    def windows(self, meter: Meter) -> list[WindowCodes]:
+        """The codes of each row of the recorded batch."""
+        with meter.timed():
+            windows = meter.map(self._window, range(self._count))
+        self._rows = {}
+        return windows
 
-    def _of_window(self, by_row: dict[int, Words], row: int, tokens: slice) -> WindowCodes:
+    def _take(
+        self,
+        block: int,
+        meter: Meter,
+        length: int,
+        spans: Sequence[tuple[int, int]],
+        _: Any,
+        args: tuple[torch.Tensor, ...],
+    ) -> None:
+        with meter.timed():
+            gate = args[0].reshape(-1, length, args[0].shape[-1])
+            if meter.on_cpu:
+                texts = [gate[row, start:stop] for row, (start, stop) in enumerate(spans)]
+                self._rows[block] = [_codes_on_cpu(text) for text in texts]
+            else:
+                words = pack_above(gate.flatten(0, 1)).reshape(len(gate), length, -1)
+                self._rows[block] = [
+                    _Codes(words[row, start:stop], count_ones(words[row, start:stop], gate.shape[-1]))
+                    for row, (start, stop) in enumerate(spans)
+                ]
+
+    def _window(self, row: int) -> WindowCodes:
         redundancy = np.full(len(self.modules) + 1, np.nan)
-        codes = {block: words[row, tokens] for block, words in by_row.items()}
-        for block, words in codes.items():
-            redundancy[block] = _surplus(words)
-        if codes:
-            redundancy[-1] = _surplus(np.concatenate([*codes.values()], axis=1))
-        ones = [count_ones(words, self.bits[block]) for block, words in codes.items()]
-        return WindowCodes(redundancy, np.concatenate(ones) if ones else np.zeros(0, np.int64))
+        codes = [rows[row] for rows in self._rows.values()]
+        if not codes:
+            return WindowCodes(redundancy, np.zeros(0, np.int64))
+        redundancy[list(self._rows)] = [_surplus(code.words) for code in codes]
+        # Tokens that differ in one block differ.
+        redundancy[-1] = (
+            0.0 if (redundancy == 0).any() else _surplus(np.concatenate([c.words for c in codes], axis=1))
+        )
+        return WindowCodes(redundancy, np.concatenate([code.ones for code in codes]))
 
-    def _keep(self, block: int, _: Any, args: tuple[torch.Tensor, ...]) -> None:
-        self._words[block] = pack_above(args[0].reshape(-1, args[0].shape[-1]))
+
+@dataclass(frozen=True)
+class _Codes:
+    """A text's packed codes in one block, and for how many of its tokens each unit is on."""
+
+    words: Words
+    ones: NDArray[np.int64]
+
+
+def _codes_on_cpu(gate: torch.Tensor) -> _Codes:
+    on = gate.numpy() > 0 if gate.dtype.itemsize >= 4 else gate.float().numpy() > 0
+    return _Codes(pack_bits(on), count_true(on))
 
 
 def _only_activation(block: Any) -> Any:
@@ -123,4 +164,6 @@ def _note(shapes: list[tuple[int, ...]], _: Any, args: tuple[torch.Tensor, ...])
 
 
 def _surplus(words: Words) -> float:
+    if len(np.unique(words[:, 0])) == len(words):  # mostly so, and seen at a glance
+        return 0.0
     return 1 - len(distinct_rows(words)[0]) / len(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CODES", "MEASURES", "METRICS", "OF_ALL_TEXTS", "SCORES", "Metric"]
+__all__ = ["CODES", "COSTLY", "MEASURES", "METRICS", "OF_ALL_TEXTS", "SCORES", "Metric"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,9 @@ MEASURES = {
         "A fit to ranks 3 to 100: look at the spectrum before believing one number. Not defined for short texts.",
     ),
 }
+
+COSTLY = ("rankme", "alpha_req")
+"""Measures from the spectrum of raw states, which is found for them alone."""
 
 OF_ALL_TEXTS = {
     "vendi_score": Metric(

@@ -121,6 +121,12 @@ def notes(evaluation: Evaluation) -> list[str]:
             f"{_count(settings['windowed_texts'], 'text')} longer than the model's context of"
             f" {settings['context']:,} tokens: cut into windows, measures are means over them."
         )
+    if settings.get("last_layer_only"):
+        names = " and ".join(METRICS[name].title for name in settings["last_layer_only"])
+        lines.append(
+            f"{names} need a second spectrum of every state and were taken of the last one alone;"
+            " --metrics all takes them of all."
+        )
     if texts.scored < 20:
         lines.append(f"Only {_count(texts.scored, 'text')} scored: the intervals are rough.")
     return lines
@@ -182,6 +188,8 @@ def _findings(evaluation: Evaluation) -> list[str]:
 def _layer_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
     figures = []
     for name in evaluation.layers[0].metrics:
+        if name in evaluation.settings.get("last_layer_only", ()):
+            continue
         metric = METRICS[name]
         figures.append(
             Figure(
@@ -431,6 +439,8 @@ def _sketch(layers: Sequence[Layer], name: str) -> str:
     count = min(len(course), _SKETCH_WIDTH)
     values = [course[round(i * (len(course) - 1) / max(1, count - 1))] for i in range(count)]
     known = [value for value in values if value is not None]
+    if len(known) < min(2, count):
+        return ""
     low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
     return "".join(
         " " if value is None else _BARS[min(7, int(8 * (value - low) / span)) if span > 0 else 0]

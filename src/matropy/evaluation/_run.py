@@ -18,7 +18,7 @@ from matropy._core._ranks import Ranks
 from matropy._version import __version__
 from matropy.evaluation._batch import MeasuredWindow, measure_batch, measured_rows
 from matropy.evaluation._gates import Gates
-from matropy.evaluation._measuring import Measure, measuring
+from matropy.evaluation._measuring import Meter
 from matropy.evaluation._pooled import PooledTexts
 from matropy.evaluation._records import RECORDS_FILE, TextRecords
 from matropy.evaluation._resume import ResumeState
@@ -42,6 +42,8 @@ class Options:
         Hidden states that are measured, rising.
     measures, scores : list of str
         Metrics of the hidden states and of the predictions.
+    last_layer_only : list of str
+        Those of the measures that are taken of the model's last hidden state alone.
     vendi_score, code_redundancy : bool
         Whether the diversity of all texts, and the codes of gated units, are wanted.
     max_length, batch_tokens, seed, drop_bos
@@ -51,12 +53,17 @@ class Options:
     layers: list[int]
     measures: list[str]
     scores: list[str]
+    last_layer_only: list[str]
     vendi_score: bool
     code_redundancy: bool
     max_length: int
     batch_tokens: int
     seed: int
     drop_bos: bool
+
+    def measures_at(self, layer: int, last: int) -> list[str]:
+        """The measures that are wanted of a hidden state; ``last`` is the index of the model's last."""
+        return [name for name in self.measures if layer == last or name not in self.last_layer_only]
 
 
 class Run:
@@ -137,12 +144,13 @@ class Run:
         context = self.model.context
         windows = token_windows(self.corpus, self.model.tokenizer, self.options.max_length, context=context)
         batches = batched_windows(self._counted(windows), self.options.batch_tokens)
-        with measuring(self.model.device, self.options.measures) as measure:
+        at_layer = {layer: self.options.measures_at(layer, self.model.layers) for layer in self.layers}
+        with Meter(self.model.device, self.options.measures, at_layer) as meter:
             # What an interrupted run has done is read again, which costs little, and not run again.
             for batch in islice(batches, self._done):
                 self._advance(progress, batch)
             while round_of_batches := list(islice(batches, self._ranks.size)):
-                self._round(round_of_batches, measure, head)
+                self._round(round_of_batches, meter, head)
                 for batch in round_of_batches:
                     self._advance(progress, batch)
         self.sums.skipped.sort(key=lambda text: text.index)
@@ -160,13 +168,13 @@ class Run:
             self._state.forget()
             Path(self._records.name).unlink(missing_ok=True)
 
-    def _round(self, round_of_batches: Sequence[Batch], measure: Measure, head: Any) -> None:
+    def _round(self, round_of_batches: Sequence[Batch], meter: Meter, head: Any) -> None:
         """A batch for each process; the first adds up what all have found, in the order of the batches."""
         start = time.perf_counter()
         own: Any = None
         if self._ranks.rank < len(round_of_batches):
             try:
-                own = self._measured(round_of_batches[self._ranks.rank], measure, head)
+                own = self._measured(round_of_batches[self._ranks.rank], meter, head)
             except (ValueError, RuntimeError) as error:
                 if self._ranks.size == 1:
                     raise
@@ -181,18 +189,19 @@ class Run:
         self._ranks.go_on_together(problem)
         self.forward_seconds += time.perf_counter() - start
 
-    def _measured(self, batch: Batch, measure: Measure, head: Any) -> list[tuple[int, MeasuredWindow | None]]:
+    def _measured(self, batch: Batch, meter: Meter, head: Any) -> list[tuple[int, MeasuredWindow | None]]:
         """How many rows of each window were measured, and what was found in them."""
         spans = [measured_rows(window, self.model, self.options.drop_bos) for window in batch]
         usable = [row for row, (start, stop) in enumerate(spans) if stop > start]
         result: list[tuple[int, MeasuredWindow | None]] = [(0, None)] * len(batch)
         if usable:
-            found, seconds = measure_batch(
+            before = meter.seconds
+            found = measure_batch(
                 self.model,
                 [batch[row] for row in usable],
                 [spans[row] for row in usable],
                 layers=self.layers,
-                measure=measure,
+                meter=meter,
                 head=head,
                 pool=self.options.vendi_score,
                 gates=self.gates,
@@ -200,8 +209,8 @@ class Run:
             for row, window in zip(usable, found, strict=True):
                 result[row] = (spans[row][1] - spans[row][0], window)
             if self.metrics_seconds is not None:
-                self.metrics_seconds += seconds
-                self.forward_seconds -= seconds
+                self.metrics_seconds += meter.seconds - before
+                self.forward_seconds -= meter.seconds - before
         return result
 
     def _add(self, batches: Sequence[Batch], results: Sequence[Any]) -> None:

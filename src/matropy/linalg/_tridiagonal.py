@@ -26,9 +26,9 @@ def symmetric_eigenvalues(a: Matrix) -> Matrix:
 def raw_and_centered_eigenvalues(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r"""Eigenvalues of the smaller Gram matrix of rows, as they are and about their mean, each falling.
 
-    Householder reductions leave the first basis vector alone. If that vector is the constant one (of
-    :math:`XX^\top`), centering deletes the first row and column of the tridiagonal matrix; if it is the mean row (of
-    :math:`X^\top X`), centering subtracts :math:`n\|\mu\|^2` from its first entry. So one reduction, the costly
+    Householder reductions leave the last basis vector alone. If that vector is the constant one (of
+    :math:`XX^\top`), centering deletes the last row and column of the tridiagonal matrix; if it is the mean row (of
+    :math:`X^\top X`), centering subtracts :math:`n\|\mu\|^2` from its last entry. So one reduction, the costly
     part, serves both spectra.
 
     Parameters
@@ -42,29 +42,31 @@ def raw_and_centered_eigenvalues(x: NDArray[np.float64]) -> tuple[NDArray[np.flo
     n, d = x.shape
     if n <= d:
         diagonal, off = _tridiagonal(_reflected(x @ x.T, np.ones(n)))
-        centered = np.append(_eigenvalues(diagonal[1:], off[1:]), 0.0)
+        centered = np.append(_eigenvalues(diagonal[:-1], off[:-1]), 0.0)
     else:
         mean = x.mean(axis=0)
         diagonal, off = _tridiagonal(_reflected(x.T @ x, mean))
         moved = diagonal.copy()
-        moved[0] -= n * (mean @ mean)
+        moved[-1] -= n * (mean @ mean)
         centered = _eigenvalues(moved, off)
     return _falling(_eigenvalues(diagonal, off)), _falling(centered)
 
 
-def _reflected(a: Matrix, first: Matrix) -> Matrix:
-    """``a`` in a basis whose first vector points along ``first``: H a H with the reflection H = 1 - 2uuᵀ."""
-    length = np.linalg.norm(first)
+def _reflected(a: Matrix, last: Matrix) -> Matrix:
+    """``a``, in its place, in a basis whose last vector points along ``last``: HaH with the reflection H = 1 - 2uuᵀ."""
+    length = np.linalg.norm(last)
     if not length > 0:
         return a
-    u = first / length
-    # Away from the first axis, so that nothing cancels.
-    u[0] += 1.0 if u[0] >= 0 else -1.0
+    u = last / length
+    # Away from the last axis, so that nothing cancels.
+    u[-1] += 1.0 if u[-1] >= 0 else -1.0
     u /= np.linalg.norm(u)
     w = a @ u
     w -= (u @ w) * u
     w *= 2
-    return a - np.outer(u, w) - np.outer(w, u)
+    # One product of two columns, since two outer products would each be as large as ``a``.
+    a -= np.stack([u, w], axis=1) @ np.stack([w, u])
+    return a
 
 
 def _falling(eigenvalues: Matrix) -> Matrix:
@@ -73,7 +75,7 @@ def _falling(eigenvalues: Matrix) -> Matrix:
 
 
 def _tridiagonal(a: Matrix) -> tuple[Matrix, Matrix]:
-    """Diagonal and off-diagonal of QᵀaQ, where Q keeps the first axis."""
+    """Diagonal and off-diagonal of QᵀaQ, where Q keeps the last axis."""
     # Of a symmetric matrix the transpose is the same, and is copied without being turned round.
     reduced = np.array(a.T if a.flags.c_contiguous else a, order="F")
     n = len(reduced)
@@ -82,10 +84,11 @@ def _tridiagonal(a: Matrix) -> tuple[Matrix, Matrix]:
         np.empty(max(n - 1, 1), a.dtype),
         np.empty(max(n - 1, 1), a.dtype),
     )
-    work = np.empty(64 * n, a.dtype)
+    # Blocks of 16 columns, for which LAPACK looks at the room it is given; its own 32 are slower at these sizes.
+    work = np.empty(16 * n, a.dtype)
     info = ctypes.c_int(0)
     _routine("sytrd", a.dtype)(
-        ctypes.c_char_p(b"L"), _int(n), _data(reduced), _int(n), _data(diagonal), _data(off), _data(tau), _data(work),
+        ctypes.c_char_p(b"U"), _int(n), _data(reduced), _int(n), _data(diagonal), _data(off), _data(tau), _data(work),
         _int(len(work)), ctypes.byref(info),
     )  # fmt: skip
     return diagonal, off[: n - 1]

@@ -13,7 +13,9 @@ from functools import cached_property, reduce
 from operator import add, or_
 from typing import Any
 
-from array_api_compat import is_numpy_array
+import numpy as np
+from array_api_compat import device, is_numpy_array
+from numpy.typing import NDArray
 
 from matropy._core._validation import Array, check_array, check_finite, scalar
 from matropy.linalg import Gram
@@ -85,20 +87,28 @@ def centered(rows: Rows, mean: Array | None = None) -> Array:
 
 def normalized(x: Array, rows: Rows) -> tuple[Array, Array]:
     """Rows of ``x`` over their norms, and which matrices hold a row that cannot be normalized."""
-    norms = rows.xp.linalg.vector_norm(x, axis=-1, keepdims=True)
-    divisors, degenerate = nonzero_norms(norms, rows, rows.x if x is rows.x else rows.mean)
+    divisors, degenerate = nonzero_norms(row_norms(x, rows.xp), rows, None if x is rows.x else rows.mean)
     return x / divisors, degenerate
 
 
-def nonzero_norms(norms: Array, rows: Rows, origin: Array) -> tuple[Array, Array]:
+def row_norms(x: Array, xp: Any) -> Array:
+    """Norms (..., N, 1) of rows (..., N, d)."""
+    if is_numpy_array(x):  # whose vector_norm squares into an array of the size of x
+        return np.sqrt(np.vecdot(x, x))[..., None]
+    return xp.linalg.vector_norm(x, axis=-1, keepdims=True)
+
+
+def nonzero_norms(norms: Array, rows: Rows, subtracted: Array | None) -> tuple[Array, Array]:
     """Norms (..., N, 1) with 1 for those of no meaning, and which matrices hold such a row.
 
-    That is a norm as small as the rounding of what was subtracted, ``origin``, or one whose square underflows.
+    That is a norm as small as the rounding of the row that was subtracted, or one whose square underflows.
     """
     xp = rows.xp
     numbers = xp.finfo(norms.dtype)
-    rounding = 100 * float(numbers.eps) * xp.linalg.vector_norm(origin, axis=-1, keepdims=True)
-    flat = norms <= xp.clip(rounding, min=float(numbers.smallest_normal) ** 0.5)
+    least = xp.full_like(norms[..., :1, :], float(numbers.smallest_normal) ** 0.5)
+    if subtracted is not None:
+        least = xp.maximum(least, 100 * float(numbers.eps) * row_norms(subtracted, xp))
+    flat = norms <= least
     norms = xp.where(flat, xp.ones_like(norms), norms)
     if rows.keep is not None:
         flat = flat & rows.keep
@@ -199,12 +209,43 @@ def unit_spectrum(z: Array, rows: Rows) -> Array:
     that costs little and keeps the tail.
     """
     xp = rows.xp
+    if z.ndim == 2 and str(device(z)) == "cpu" and not getattr(z, "requires_grad", False):
+        return xp.asarray(unit_eigenvalues(np.asarray(z), double_up_to=512))
     gram = small_gram(z)
     if gram.shape[-1] <= 512:
         gram = xp.astype(gram, xp.float64)
     eigenvalues = gram_eigenvalues(gram, xp)
     eigenvalues = eigenvalues / xp.sum(eigenvalues, axis=-1, keepdims=True)
     return xp.astype(eigenvalues, z.dtype)
+
+
+def unit_eigenvalues(z: NDArray[Any], *, double_up_to: int) -> NDArray[Any]:
+    """:func:`unit_spectrum` of one matrix, shape (min(N, d),), in float64 up to the given side."""
+    gram = small_gram(merged(z))
+    if len(gram) <= double_up_to:
+        gram = gram.astype(np.float64)
+    eigenvalues: NDArray[Any] = gram_eigenvalues(gram, np)
+    total = eigenvalues.sum()
+    spectrum = np.zeros(min(z.shape), z.dtype)
+    spectrum[: len(eigenvalues)] = eigenvalues / total if total > 0 else math.nan
+    return spectrum
+
+
+def merged(z: NDArray[Any]) -> NDArray[Any]:
+    """Rows of the same second moments without repetitions: what occurs k times stands there once, times the root of k.
+
+    Embeddings of repeated tokens would leave eigenvalues that are zero but for rounding, whose roots add up.
+    """
+    # The bits of the first few features tell rows apart at a fraction of the cost of comparing whole ones.
+    keys = np.ascontiguousarray(z[:, : max(1, 8 // z.itemsize)])
+    keys = keys.view(np.uint64 if keys[0].nbytes == 8 else np.uint32)[:, 0]
+    if len(np.unique(keys)) == len(keys):
+        return z
+    _, first, place, times = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    if not np.array_equal(z[first[place]], z):
+        return z
+    once: NDArray[Any] = z[first] * np.sqrt(times).astype(z.dtype)[:, None]
+    return once
 
 
 def raw_spectrum(x: Array, rows: Rows) -> Array:
@@ -267,8 +308,8 @@ def rankme_of(eigenvalues: Array, within: Array, xp: Any) -> Array:
 
 
 def mean_cosine(rows: Rows) -> tuple[Array, Array]:
-    directions, zero = normalized(rows.x, rows)
-    total = rows.xp.sum(directions, axis=-2)
+    norms, zero = nonzero_norms(row_norms(rows.x, rows.xp), rows, None)
+    total = ((1 / norms).mT @ rows.x)[..., 0, :]
     n = rows.count
     return (rows.xp.sum(total * total, axis=-1) - n) / (n * (n - 1)), zero
 

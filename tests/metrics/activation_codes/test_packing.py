@@ -11,6 +11,7 @@ from matropy.metrics._activation_codes._packing import (
     _pack_tensor,
     _words_of,
     count_ones,
+    count_true,
     join_bits,
     pack_above,
     pack_binary,
@@ -32,12 +33,14 @@ def test_words_hold_the_bits_and_zeros_behind(bits):
 @given(bits)
 def test_ones_are_counted(bits):
     np.testing.assert_array_equal(count_ones(pack_bits(bits), bits.shape[1]), bits.sum(0))
+    np.testing.assert_array_equal(count_true(bits), bits.sum(0))
 
 
 def test_ones_are_counted_over_blocks(monkeypatch):
     monkeypatch.setattr("matropy.metrics._activation_codes._packing._BLOCK", 1 << 12)
     bits = np.random.default_rng(0).random((2000, 100)) < 0.3
     np.testing.assert_array_equal(count_ones(pack_bits(bits), 100), bits.sum(0))
+    np.testing.assert_array_equal(count_true(bits), bits.sum(0))
 
 
 @given(st.lists(st.integers(0, 130), min_size=1, max_size=5), st.integers(1, 9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -39,7 +40,7 @@ def distinct_rows(packed: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def hash_rows(packed: Words, seed: int) -> Words:
     """A 64-bit hash of each row: the sum of its words, each mixed with a random key of its place."""
-    keys = np.random.Philox(key=seed).random_raw(2 * packed.shape[1]).reshape(2, -1)
+    keys = _keys(seed, packed.shape[1])
     hashes = np.empty(len(packed), np.uint64)
     for block in row_blocks(len(packed), 64 * packed.shape[1]):
         words = packed[block] ^ keys[0]
@@ -49,6 +50,13 @@ def hash_rows(packed: Words, seed: int) -> Words:
         words ^= words >> np.uint64(29)
         hashes[block] = words.sum(1)
     return hashes
+
+
+@lru_cache(maxsize=64)
+def _keys(seed: int, words: int) -> Words:
+    keys = np.random.Philox(key=seed).random_raw(2 * words).reshape(2, -1)
+    keys.flags.writeable = False
+    return keys
 
 
 def digest_rows(packed: Words) -> NDArray[np.int64]:

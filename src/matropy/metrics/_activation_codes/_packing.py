@@ -18,6 +18,7 @@ from matropy._core._validation import Array
 __all__ = [
     "Words",
     "count_ones",
+    "count_true",
     "join_bits",
     "pack_above",
     "pack_binary",
@@ -126,6 +127,15 @@ def count_ones(packed: Words, n_bits: int) -> NDArray[np.int64]:
             rows = np.concatenate(carries) if carries else rows[:0]
             weight *= 2
     return ones
+
+
+def count_true(bits: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """In how many rows of a boolean array each column is true: what :func:`count_ones` is when nothing is packed."""
+    counts = np.zeros(bits.shape[1], np.int64)
+    for start in range(0, len(bits), 255):
+        # As many rows as a byte can count: bytes are added dozens at a time.
+        counts += np.add.reduce(bits[start : start + 255].view(np.uint8), axis=0, dtype=np.uint8)
+    return counts
 
 
 def row_blocks(rows: int, bytes_per_row: int) -> Iterator[slice]:
