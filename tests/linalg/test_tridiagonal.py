@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matropy.linalg._norms import small_gram, small_gram_triangle
 from matropy.linalg._tridiagonal import raw_and_centered_eigenvalues, symmetric_eigenvalues
 
 TOLERANCE = {np.float64: 1e-13, np.float32: 1e-5}
@@ -32,6 +33,22 @@ def test_eigenvalues_of_a_symmetric_matrix(n, dtype):
     expected = np.linalg.eigvalsh(a.astype(float))
     np.testing.assert_allclose(eigenvalues, expected, atol=TOLERANCE[dtype] * n * abs(expected).max())
     np.testing.assert_array_equal(a, before)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 8), (8, 3), (41, 60), (130, 50)])
+def test_a_triangle_is_enough(shape, dtype):
+    x = rows(*shape).astype(dtype)
+    triangle = small_gram_triangle(x)
+    gram = small_gram(x.astype(float))
+    np.testing.assert_allclose(np.tril(triangle), np.tril(gram), rtol=TOLERANCE[dtype], atol=1e-4)
+    triangle[np.triu_indices(len(triangle), 1)] = np.nan
+    before = triangle.copy()
+    eigenvalues = symmetric_eigenvalues(triangle)
+    np.testing.assert_array_equal(triangle, before)
+    np.testing.assert_array_equal(symmetric_eigenvalues(triangle, overwrite=True), eigenvalues)
+    expected = np.linalg.eigvalsh(gram)
+    np.testing.assert_allclose(eigenvalues, expected, atol=TOLERANCE[dtype] * len(gram) * expected[-1])
 
 
 @given(

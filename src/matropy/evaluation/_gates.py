@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from matropy.evaluation._measuring import Meter
 from matropy.lm import LanguageModel
 from matropy.lm._hidden_states import model_blocks
-from matropy.metrics._activation_codes._distinct import distinct_rows
+from matropy.metrics._activation_codes._distinct import count_distinct
 from matropy.metrics._activation_codes._packing import (
     Words,
     count_ones,
@@ -117,8 +117,13 @@ class Gates:
         with meter.timed():
             gate = args[0].reshape(-1, length, args[0].shape[-1])
             if meter.on_cpu:
-                texts = [gate[row, start:stop] for row, (start, stop) in enumerate(spans)]
-                self._rows[block] = [_codes_on_cpu(text) for text in texts]
+                array = gate.numpy() if gate.dtype.itemsize >= 4 else gate.float().numpy()
+                # One array for all: fresh memory would take longer than the comparison.
+                on = np.empty(gate.shape[1:], np.bool_)
+                self._rows[block] = [
+                    _codes(np.greater(array[row, start:stop], 0, out=on[start:stop]))
+                    for row, (start, stop) in enumerate(spans)
+                ]
             else:
                 words = pack_above(gate.flatten(0, 1)).reshape(len(gate), length, -1)
                 self._rows[block] = [
@@ -147,8 +152,7 @@ class _Codes:
     ones: NDArray[np.int64]
 
 
-def _codes_on_cpu(gate: torch.Tensor) -> _Codes:
-    on = gate.numpy() > 0 if gate.dtype.itemsize >= 4 else gate.float().numpy() > 0
+def _codes(on: NDArray[np.bool_]) -> _Codes:
     return _Codes(pack_bits(on), count_true(on))
 
 
@@ -164,6 +168,4 @@ def _note(shapes: list[tuple[int, ...]], _: Any, args: tuple[torch.Tensor, ...])
 
 
 def _surplus(words: Words) -> float:
-    if len(np.unique(words[:, 0])) == len(words):  # mostly so, and seen at a glance
-        return 0.0
-    return 1 - len(distinct_rows(words)[0]) / len(words)
+    return 1 - count_distinct(words) / len(words)

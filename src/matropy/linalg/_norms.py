@@ -6,7 +6,9 @@ import math
 from numbers import Real
 from typing import Any, Literal
 
+import numpy as np
 from array_api_compat import is_numpy_array
+from numpy.typing import NDArray
 
 from matropy._core._validation import Array, check_array, check_choice, check_finite, check_integer
 from matropy.linalg._tridiagonal import symmetric_eigenvalues
@@ -18,8 +20,12 @@ __all__ = [
     "schatten_norm",
     "singular_values",
     "small_gram",
+    "small_gram_triangle",
     "square_root",
 ]
+
+
+_GRAM_BLOCKS = 4
 
 
 def singular_values(x: Array, *, method: Literal["svd", "gram"] = "svd") -> Array:
@@ -161,6 +167,22 @@ def l12_norm(x: Array, *, top: int | None = None) -> Array:
 def small_gram(x: Array) -> Array:
     """The smaller of ``x xᵀ`` and ``xᵀ x``: they share their non-zero eigenvalues."""
     return x @ x.mT if x.shape[-2] <= x.shape[-1] else x.mT @ x
+
+
+def small_gram_triangle(x: NDArray[Any]) -> NDArray[Any]:
+    """The lower triangle of :func:`small_gram` of one matrix, and above it something else.
+
+    Products of blocks of rows with all that come before are faster than BLAS's own product of one triangle where
+    rows are few, and no slower elsewhere.
+    """
+    a = x if x.shape[0] <= x.shape[1] else x.T
+    n = len(a)
+    gram = np.zeros((n, n), x.dtype)
+    step = max(1, -(-n // _GRAM_BLOCKS))
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        np.matmul(a[start:stop], a[:stop].T, out=gram[start:stop, :stop])
+    return gram
 
 
 def gram_eigenvalues(gram: Array, xp: Any) -> Array:

@@ -18,9 +18,12 @@ __all__ = ["raw_and_centered_eigenvalues", "symmetric_eigenvalues"]
 Matrix = NDArray[Any]
 
 
-def symmetric_eigenvalues(a: Matrix) -> Matrix:
-    """Eigenvalues of one symmetric matrix, rising; float32 or float64, as it came."""
-    return _eigenvalues(*_tridiagonal(a))
+def symmetric_eigenvalues(a: Matrix, *, overwrite: bool = False) -> Matrix:
+    """Eigenvalues of one symmetric matrix, rising; float32 or float64, as it came.
+
+    Of an array in C order only the lower triangle is looked at; with ``overwrite`` it is used up.
+    """
+    return _eigenvalues(*_tridiagonal(a, overwrite=overwrite))
 
 
 def raw_and_centered_eigenvalues(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -41,11 +44,11 @@ def raw_and_centered_eigenvalues(x: NDArray[np.float64]) -> tuple[NDArray[np.flo
     """
     n, d = x.shape
     if n <= d:
-        diagonal, off = _tridiagonal(_reflected(x @ x.T, np.ones(n)))
+        diagonal, off = _tridiagonal(_reflected(x @ x.T, np.ones(n)), overwrite=True)
         centered = np.append(_eigenvalues(diagonal[:-1], off[:-1]), 0.0)
     else:
         mean = x.mean(axis=0)
-        diagonal, off = _tridiagonal(_reflected(x.T @ x, mean))
+        diagonal, off = _tridiagonal(_reflected(x.T @ x, mean), overwrite=True)
         moved = diagonal.copy()
         moved[-1] -= n * (mean @ mean)
         centered = _eigenvalues(moved, off)
@@ -74,10 +77,10 @@ def _falling(eigenvalues: Matrix) -> Matrix:
     return falling
 
 
-def _tridiagonal(a: Matrix) -> tuple[Matrix, Matrix]:
+def _tridiagonal(a: Matrix, *, overwrite: bool = False) -> tuple[Matrix, Matrix]:
     """Diagonal and off-diagonal of QᵀaQ, where Q keeps the last axis."""
     # Of a symmetric matrix the transpose is the same, and is copied without being turned round.
-    reduced = np.array(a.T if a.flags.c_contiguous else a, order="F")
+    reduced = np.array(a.T if a.flags.c_contiguous else a, order="F", copy=None if overwrite else True)
     n = len(reduced)
     diagonal, off, tau = (
         np.empty(n, a.dtype),

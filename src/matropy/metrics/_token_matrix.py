@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from matropy._core._validation import Array, check_array, check_finite, scalar
 from matropy.linalg import Gram
-from matropy.linalg._norms import gram_eigenvalues, small_gram, square_root
-from matropy.linalg._tridiagonal import raw_and_centered_eigenvalues
+from matropy.linalg._norms import gram_eigenvalues, small_gram, small_gram_triangle, square_root
+from matropy.linalg._tridiagonal import raw_and_centered_eigenvalues, symmetric_eigenvalues
 
 _BLOCK = 2**19
 """States in a block: what a cache holds, where fresh memory for whole matrices would cost more than the arithmetic."""
@@ -86,9 +86,15 @@ def centered(rows: Rows, mean: Array | None = None) -> Array:
 
 
 def normalized(x: Array, rows: Rows) -> tuple[Array, Array]:
-    """Rows of ``x`` over their norms, and which matrices hold a row that cannot be normalized."""
+    """Rows of ``x`` over their norms, and which matrices hold a row that cannot be normalized.
+
+    ``x`` is used up, unless it is that of ``rows`` or a gradient needs it.
+    """
     divisors, degenerate = nonzero_norms(row_norms(x, rows.xp), rows, None if x is rows.x else rows.mean)
-    return x / divisors, degenerate
+    if x is rows.x or getattr(x, "requires_grad", False):
+        return x / divisors, degenerate
+    x /= divisors
+    return x, degenerate
 
 
 def row_norms(x: Array, xp: Any) -> Array:
@@ -176,8 +182,8 @@ def squared(x: Array) -> Array:
 
 def column_norm_sum(z: Array, rows: Rows) -> Array:
     # vector_norm along columns is an order of magnitude slower in torch.
-    blocks = replace(rows, x=z).blocks
-    return largest_norm_sum(sum(rows.xp.sum(block.x * block.x, axis=-2) for block in blocks), rows)
+    blocks = [block.x for block in replace(rows, x=z).blocks] if is_numpy_array(z) else [z]
+    return largest_norm_sum(sum(rows.xp.sum(block * block, axis=-2) for block in blocks), rows)
 
 
 def largest_norm_sum(squares: Array, rows: Rows, top: int | None = None) -> Array:
@@ -221,10 +227,10 @@ def unit_spectrum(z: Array, rows: Rows) -> Array:
 
 def unit_eigenvalues(z: NDArray[Any], *, double_up_to: int) -> NDArray[Any]:
     """:func:`unit_spectrum` of one matrix, shape (min(N, d),), in float64 up to the given side."""
-    gram = small_gram(merged(z))
-    if len(gram) <= double_up_to:
-        gram = gram.astype(np.float64)
-    eigenvalues: NDArray[Any] = gram_eigenvalues(gram, np)
+    triangle = small_gram_triangle(merged(z))
+    if len(triangle) <= double_up_to:
+        triangle = triangle.astype(np.float64)
+    eigenvalues = np.maximum(symmetric_eigenvalues(triangle, overwrite=True)[::-1], 0.0)
     total = eigenvalues.sum()
     spectrum = np.zeros(min(z.shape), z.dtype)
     spectrum[: len(eigenvalues)] = eigenvalues / total if total > 0 else math.nan
