@@ -39,7 +39,7 @@ def test_page_shows_every_metric_and_stays_small(evaluation):
 
 
 def test_what_only_the_last_layer_has_is_said_and_not_drawn(evaluation):
-    said = "RankMe and Spectral decay (α-ReQ) need a second spectrum of every state"
+    said = "RankMe, Spectral decay (α-ReQ): of the last hidden state alone"
     everywhere = evaluate(
         load_model(evaluation.model.path_or_id, device="cpu"), ["Enough text to measure."], metrics="all"
     )

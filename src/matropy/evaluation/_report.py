@@ -122,10 +122,9 @@ def notes(evaluation: Evaluation) -> list[str]:
             f" {settings['context']:,} tokens: cut into windows, measures are means over them."
         )
     if settings.get("last_layer_only"):
-        names = " and ".join(METRICS[name].title for name in settings["last_layer_only"])
+        names = ", ".join(METRICS[name].title for name in settings["last_layer_only"])
         lines.append(
-            f"{names} need a second spectrum of every state and were taken of the last one alone;"
-            " --metrics all takes them of all."
+            f"{names}: of the last hidden state alone, since they cost a second spectrum; --metrics all takes all."
         )
     if texts.scored < 20:
         lines.append(f"Only {_count(texts.scored, 'text')} scored: the intervals are rough.")
