@@ -170,18 +170,18 @@ def small_gram(x: Array) -> Array:
 
 
 def small_gram_triangle(x: NDArray[Any]) -> NDArray[Any]:
-    """The lower triangle of :func:`small_gram` of one matrix, and above it something else.
+    """The lower triangle of :func:`small_gram` of one matrix, and above it anything.
 
-    Products of blocks of rows with all that come before are faster than BLAS's own product of one triangle where
-    rows are few, and no slower elsewhere.
+    Of few rows, products of blocks with all rows that come before are faster than BLAS's own product of a triangle.
     """
-    a = x if x.shape[0] <= x.shape[1] else x.T
-    n = len(a)
+    n, d = x.shape
+    if n > d:
+        return small_gram(x)  # type: ignore[no-any-return]
     gram = np.zeros((n, n), x.dtype)
-    step = max(1, -(-n // _GRAM_BLOCKS))
+    step = -(-n // _GRAM_BLOCKS)
     for start in range(0, n, step):
         stop = min(start + step, n)
-        np.matmul(a[start:stop], a[:stop].T, out=gram[start:stop, :stop])
+        np.matmul(x[start:stop], x[:stop].T, out=gram[start:stop, :stop])
     return gram
 
 

@@ -111,9 +111,9 @@ def nonzero_norms(norms: Array, rows: Rows, subtracted: Array | None) -> tuple[A
     """
     xp = rows.xp
     numbers = xp.finfo(norms.dtype)
-    least = xp.full_like(norms[..., :1, :], float(numbers.smallest_normal) ** 0.5)
+    least: Array = float(numbers.smallest_normal) ** 0.5
     if subtracted is not None:
-        least = xp.maximum(least, 100 * float(numbers.eps) * row_norms(subtracted, xp))
+        least = xp.clip(100 * float(numbers.eps) * row_norms(subtracted, xp), min=least)
     flat = norms <= least
     norms = xp.where(flat, xp.ones_like(norms), norms)
     if rows.keep is not None:
