@@ -30,7 +30,9 @@ __all__ = ["SPECTRUM_LENGTH", "BatchMeasures", "BatchMeter", "Meter"]
 SPECTRUM_LENGTH = 64
 
 _DOUBLE_UP_TO = 64
-"""Side of spectra that are found in float64. In float32 they cost half, and sums over them agree to five digits."""
+"""Side of spectra that are found in float64. In float32 they cost two thirds; against float64 throughout, entropies of
+a real model's states then differ by 1e-6 and exact nuclear norms by 3e-5.
+"""
 
 _WAITING_BYTES = 2**25
 """Normalized states that wait for their spectra, many of which are found at a time.
