@@ -210,6 +210,16 @@ def test_gradient_stops_at_the_mask(measure):
     assert torch.autograd.gradcheck(of_tokens, (tokens,))
 
 
+@pytest.mark.parametrize("measure", [exact_nuclear_norm, matrix_entropy, rankme])
+def test_directional_derivative_of_one_text_equals_the_gradients(measure):
+    """Forward mode follows tensors that no gradient was asked of."""
+    hidden, direction = torch.from_numpy(states(2, 8, 6))
+    leaf = hidden.clone().requires_grad_()
+    measure(leaf).backward()
+    _, along = torch.func.jvp(measure, (hidden,), (direction,))
+    assert float(along) == pytest.approx(float((leaf.grad * direction).sum()), rel=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_exact_norm_has_a_finite_gradient_although_centering_leaves_a_zero_eigenvalue(seed):
     hidden = torch.from_numpy(states(5, 8, seed=seed)).requires_grad_()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
@@ -164,8 +164,10 @@ def _layers(layers: str) -> Literal["all", "last"] | list[int]:
 
 
 def _metrics(metrics: str | None) -> Literal["all"] | list[str] | None:
-    if metrics is None or metrics == "all":
-        return cast(Literal["all"] | None, metrics)
+    if metrics is None:
+        return None
+    if metrics == "all":
+        return "all"
     return [name.strip() for name in metrics.split(",") if name.strip()]
 
 

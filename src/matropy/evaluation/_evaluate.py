@@ -76,7 +76,7 @@ def evaluate(
     metrics : "all" or sequence of str, optional
         Names of :data:`matropy.evaluation.METRICS`; what is named is measured at every wanted layer. By default all
         are, but where ``layers`` is ``"all"`` too, ``rankme`` and ``alpha_req`` are taken of the last hidden state
-        alone: they need a second spectrum of each state, which costs as much as all the rest.
+        alone: they need a second spectrum of each state, which costs more than all the rest.
     max_length : int
         Tokens of a text that are used. A text beyond the model's context is cut into windows; its measures are the
         means over them, weighted by tokens.

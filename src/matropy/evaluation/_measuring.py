@@ -89,22 +89,20 @@ class Meter:
     def __init__(
         self, device: torch.device, metrics: Sequence[str], at_layer: Mapping[int, Sequence[str]]
     ) -> None:
-        import torch
-
         self.metrics, self.at_layer = metrics, at_layer
         self.on_cpu = device.type == "cpu"
-        self.threads = torch.get_num_threads() if self.on_cpu else 1
         self.seconds = 0.0
         self._open = ExitStack()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Meter:
+        import torch
         from threadpoolctl import threadpool_limits
 
         if self.on_cpu:
             # One thread of linear algebra in each of ours: small matrices gain nothing from more, and all would fight.
             self._open.enter_context(threadpool_limits(1, user_api="blas"))
-            self._pool = self._open.enter_context(ThreadPoolExecutor(self.threads))
+            self._pool = self._open.enter_context(ThreadPoolExecutor(torch.get_num_threads()))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +131,7 @@ class BatchMeter:
         self._found: list[BatchMeasures] = []
 
     def add(self, layer: int, states: torch.Tensor) -> None:
-        """Measure ``states (B, N, d)`` of a layer, but for spectra until there is work for every thread."""
+        """Measure ``states (B, N, d)`` of a layer; on a CPU its spectra wait until there are many."""
         meter = self._meter
         with meter.timed():
             prepared = prepared_states(states, self._mask(states), meter.at_layer[layer])

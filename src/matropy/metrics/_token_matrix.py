@@ -14,7 +14,7 @@ from operator import add, or_
 from typing import Any
 
 import numpy as np
-from array_api_compat import device, is_numpy_array
+from array_api_compat import is_numpy_array
 from numpy.typing import NDArray
 
 from matropy._core._validation import Array, check_array, check_finite, scalar
@@ -215,8 +215,8 @@ def unit_spectrum(z: Array, rows: Rows) -> Array:
     that costs little and keeps the tail.
     """
     xp = rows.xp
-    if z.ndim == 2 and str(device(z)) == "cpu" and not getattr(z, "requires_grad", False):
-        return xp.asarray(unit_eigenvalues(np.asarray(z), double_up_to=512))
+    if is_numpy_array(z) and z.ndim == 2:
+        return unit_eigenvalues(z, double_up_to=512)
     gram = small_gram(z)
     if gram.shape[-1] <= 512:
         gram = xp.astype(gram, xp.float64)
