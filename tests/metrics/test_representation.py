@@ -210,7 +210,7 @@ def test_gradient_stops_at_the_mask(measure):
     assert torch.autograd.gradcheck(of_tokens, (tokens,))
 
 
-@pytest.mark.parametrize("measure", [exact_nuclear_norm, matrix_entropy, rankme])
+@pytest.mark.parametrize("measure", [matrix_nuclear_norm, exact_nuclear_norm, matrix_entropy, rankme])
 def test_directional_derivative_of_one_text_equals_the_gradients(measure):
     """Forward mode follows tensors that no gradient was asked of."""
     hidden, direction = torch.from_numpy(states(2, 8, 6))

@@ -176,6 +176,10 @@ def squared(x: Array) -> Array:
     """Squares of numbers that nobody else looks at: in their place, unless a gradient needs them."""
     if getattr(x, "requires_grad", False):
         return x * x
+    if hasattr(
+        x, "square_"
+    ):  # of torch, whose forward mode follows no product of an array with itself in its place
+        return x.square_()
     x *= x
     return x
 
