@@ -96,6 +96,14 @@ def test_hugging_face_dataset_from_a_folder(run, tiny_model, tmp_path):
     assert "has no column 'body'; it has text" in err
 
 
+def test_a_wrong_metric_is_told_before_texts_and_model_are_read(run):
+    code, _, err = run("evaluate", "no-such-model", "--text", "absent.txt", "--metrics", "beauty")
+    assert code == 2
+    assert "got 'beauty'" in err
+    assert "absent.txt" not in err
+    assert "Loading" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

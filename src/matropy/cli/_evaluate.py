@@ -81,6 +81,7 @@ def evaluate(
     from matropy._core._files import output_folder
     from matropy._core._ranks import join_launched_group
     from matropy.evaluation import evaluate as run
+    from matropy.evaluation._evaluate import chosen_metrics
     from matropy.evaluation._report import notes
     from matropy.evaluation._resume import STATE_FILE
     from matropy.lm import generate_responses, load_corpus, load_model, load_prompts
@@ -88,6 +89,7 @@ def evaluate(
     require("torch", extra="llm", purpose="evaluating a language model")
     wanted_layers = _layers(layers)
     wanted_metrics = _metrics(metrics)
+    chosen_metrics(wanted_metrics, wanted_layers)  # a wrong name is told before anything is read
     folder = output_folder(output)
     if responses is None:
         corpus = load_corpus(
